@@ -1,0 +1,165 @@
+"""What passes between the rooms: frames, detections, tracks, events. All frozen, none with behaviour beyond arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""HxWx3 uint8, RGB, C-contiguous. Nobody writes into a frame after it was captured."""
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the frame, x right and y down, x2 and y2 exclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture from one camera.
+
+    `monotonic` is the frame's own time in seconds: when it was captured or, of a file, its presentation time
+    (counted from the moment the file was opened, and never running backwards when the file is looped).
+    Everything that measures durations uses it, so that a file gives the same events at any pace.
+    `wall` is the same instant in seconds since 1970, for people and messages only.
+    """
+
+    camera: str
+    index: int
+    image: Image
+    monotonic: float
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object in one picture. `confidence` is 0 to 1; `class_id` indexes the bundle's labels."""
+
+    xyxy: Box
+    confidence: float
+    class_id: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object followed over frames of one camera.
+
+    `id` is unique within the tracker. `xyxy` is the detected box where `matched`, else the predicted one. Times are
+    of `Frame.monotonic`. `hits` counts the detections that were associated. A track is `confirmed` once it has been
+    seen often enough to be believed; it never becomes unconfirmed again.
+    """
+
+    id: int
+    class_id: int
+    label: str
+    xyxy: Box
+    confidence: float
+    start: float
+    last_seen: float
+    hits: int
+    matched: bool
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedObject:
+    """The state of one object that made an event, at one moment. Times are wall-clock seconds, the box is in pixels."""
+
+    id: str
+    camera: str
+    label: str
+    score: float
+    top_score: float
+    box: tuple[int, int, int, int]
+    area: int
+    ratio: float
+    start_time: float
+    end_time: float | None
+    frame_time: float
+    current_zones: tuple[str, ...]
+    entered_zones: tuple[str, ...]
+    has_snapshot: bool
+    stationary: bool
+    motionless_count: int
+    position_changes: int
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BestFrame:
+    """The picture that shows an object best so far, with its box (pixels) and confidence."""
+
+    image: Image
+    box: tuple[int, int, int, int]
+    label: str
+    score: float
+    wall: float
+
+
+EventType = Literal["new", "update", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEvent:
+    """An object appeared, changed in a way worth telling, or left.
+
+    `before` is the state last told (equal to `after` for `new`). `best` is set when the best picture has changed
+    since the last event that carried one.
+    """
+
+    type: EventType
+    before: TrackedObject
+    after: TrackedObject
+    best: BestFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCount:
+    """How many objects of a label are in view of a camera now."""
+
+    camera: str
+    label: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """A camera's motion or tamper alarm turned on or off."""
+
+    camera: str
+    kind: Literal["motion", "tamper"]
+    on: bool
+    wall: float
+    reason: str = ""
+
+
+Event = ObjectEvent | ObjectCount | CameraState
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one turn of the loop saw: for the live view, metrics and tests. `detected` is False where the gate held the frame back."""
+
+    frame: Frame
+    tracks: tuple[Track, ...]
+    moving: bool
+    detected: bool
+    inference_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CameraHealth:
+    """How a camera is doing. `message` is one sentence for a person; empty when all is well.
+
+    `down` counts from the monotonic moment the camera was last known to work, None while it works.
+    """
+
+    camera: str
+    state: Literal["starting", "ok", "never-opened", "lost", "hung", "ended"]
+    message: str
+    frames: int
+    dropped: int
+    reconnects: int
+    down_since: float | None = None

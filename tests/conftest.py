@@ -1,0 +1,27 @@
+"""Fixtures that every package's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the checkout, or `$SERENO_DATA`: photos, clips and labels that are never committed."""
+    path = Path(os.environ.get("SERENO_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        if os.environ.get("CI") and "SERENO_DATA" in os.environ:
+            pytest.fail(f"SERENO_DATA names {path}, which is not there")
+        pytest.skip(f"no test data at {path}; set SERENO_DATA to where it is")
+    return path
