@@ -1,0 +1,100 @@
+# Sereno: every task, one word each. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+ROOT := $(CURDIR)
+export YOLO_OFFLINE := true
+export YOLO_AUTOINSTALL := false
+export YOLO_CONFIG_DIR := $(ROOT)/.cache/ultralytics
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+DEVICE := .venv/.ready
+DEV := .venv-dev/.ready
+WORKSTATION := .venv-workstation/.ready
+TEST_PACKAGES := mosquitto mosquitto-clients chromium openssl systemd
+
+.PHONY: help run test test-device test-workstation models export train-distill bench lint docs lock install clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+# An environment is what its lock file says, nothing else: hashes checked, no dependency resolved here.
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Sereno needs Python 3.11, 3.12 or 3.13; this is %d.%d. Name another with make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	@echo "setting up $(1) from requirements/$(2).txt"
+	@$(PYTHON) -m venv --clear $(1)
+	@$(1)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/$(2).txt
+	@$(1)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $(1)/.ready
+endef
+
+$(DEVICE): requirements/demo.txt pyproject.toml
+	$(call environment,.venv,demo)
+
+$(DEV): requirements/dev.txt pyproject.toml
+	$(call environment,.venv-dev,dev)
+
+$(WORKSTATION): requirements/workstation.txt pyproject.toml
+	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ "$$free" -lt 15 ]; then \
+	  echo "the workstation environment (PyTorch, ultralytics, LiteRT converters) needs 15 GB free in $(ROOT); there are $$free GB" >&2; exit 1; fi
+	$(call environment,.venv-workstation,workstation)
+
+run: $(DEVICE) ## the camera box on camera 0 or on footage; page on http://127.0.0.1:8080
+	@exec .venv/bin/sereno run --config config/demo.yaml
+
+.PHONY: debian
+debian:
+	@missing=(); for p in $(TEST_PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2> /dev/null | grep -q 'ok installed' || missing+=($$p); done; \
+	if [ $${#missing[@]} -gt 0 ]; then sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; echo "installing the Debian packages that tests need: $${missing[*]}"; \
+	  $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}" > /dev/null; fi
+
+.PHONY: space
+space:
+	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ ! -e $(WORKSTATION) ] && [ "$$free" -lt 15 ]; then \
+	  echo "make test needs 15 GB free in $(ROOT) for the workstation environment; there are $$free GB. make test-device needs 2." >&2; exit 1; fi
+
+test: space test-device test-workstation ## everything: the device's tests, then those of export and training
+
+test-device: debian $(DEVICE) $(DEV) ## the device's tests alone: no PyTorch, 2 GB
+	.venv-dev/bin/python -m pytest tests --ignore=tests/export --ignore=tests/training
+
+test-workstation: $(DEVICE) $(WORKSTATION) ## the tests of export and training alone
+	.venv-workstation/bin/python -m pytest tests/export tests/training
+
+models: $(DEVICE) ## pretrained weights into .cache/models, each checked by sha256
+	@.venv/bin/python -m export.weights $(ARGS)
+
+export: $(WORKSTATION) ## MODEL=yolov8n: quantize, verify against the float model, write bundles
+	@.venv-workstation/bin/python -m export $(MODEL) $(ARGS)
+
+train-distill: $(WORKSTATION) ## the default detector: quantization-aware distillation of yolov8n; ARGS=…
+	@.venv-workstation/bin/python -m training detector-distill $(ARGS)
+
+bench: $(WORKSTATION) ## speed and memory, each a ratio measured in one run; also as bench.json
+	@.venv-workstation/bin/python -m tests.bench $(ARGS)
+
+lint: $(DEV) ## ruff, mypy --strict on device/, the layers
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/mypy
+	.venv-dev/bin/lint-imports --no-logo
+
+docs: $(DEV) ## write what is generated: docs/config.md and config/schema.json
+	.venv-dev/bin/python -m device.configdoc
+
+# Hashes, no index. backports-strenum is asked for by ai-edge-litert but refuses Python 3.11 and is not needed there;
+# opencv-python is the GUI build, which would overwrite the headless one.
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+  --no-emit-package backports-strenum --no-emit-package opencv-python --no-emit-package sereno
+lock: ## renew requirements/ from pyproject.toml (needs uv)
+	$(LOCK) --upgrade -o requirements/device.txt
+	$(LOCK) --upgrade --extra pi -o requirements/pi.txt
+	$(LOCK) --upgrade --extra demo -o requirements/demo.txt
+	$(LOCK) --upgrade --extra dev -o requirements/dev.txt
+	$(LOCK) --upgrade --extra workstation -o requirements/workstation.txt
+
+install: ## ROLE=camera [DESTDIR=]: onto this Pi, as a service
+	@ROLE="$(ROLE)" DESTDIR="$(DESTDIR)" systemd/install.sh
+
+clean: ## what can be made again; models fetched and runs stay
+	rm -rf .venv .venv-dev .venv-workstation build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench.json

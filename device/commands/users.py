@@ -1,0 +1,122 @@
+"""`sereno users` and `sereno token`: who may see the page and call the API."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from device.web.users import UserStore
+
+config_option = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="The configuration whose storage is meant; without it, the default storage."
+)
+
+
+def open_users(config_path: Path | None) -> UserStore:
+    """The users of a configuration's storage folder, or of the default one."""
+    from device import configfile
+    from device.web.users import UserStore
+
+    return UserStore(configfile.storage_of(config_path))
+
+
+@click.group()
+def users() -> None:
+    """Who may see the page. There is no default password: the page stays closed until a user has one."""
+
+
+def _ask_password(from_stdin: bool) -> str:
+    """A password from the first line of standard input, or asked twice on the terminal without showing it."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return answer
+
+
+stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
+
+
+@users.command()
+@click.argument("name")
+@config_option
+@stdin_option
+def add(name: str, config_path: Path | None, password_stdin: bool) -> None:
+    """Add a user and set the password."""
+    open_users(config_path).add(name, _ask_password(password_stdin))
+    click.echo(f"{name} can log in.")
+
+
+@users.command()
+@click.argument("name", default="admin")
+@config_option
+@stdin_option
+def passwd(name: str, config_path: Path | None, password_stdin: bool) -> None:
+    """Set a password; makes the user where there is none of that NAME (default: admin). Open sessions end."""
+    store = open_users(config_path)
+    if name in store.list():
+        store.set_password(name, _ask_password(password_stdin))
+    else:
+        store.add(name, _ask_password(password_stdin))
+    click.echo(f"{name} has a new password.")
+
+
+@users.command("list")
+@config_option
+def list_users(config_path: Path | None) -> None:
+    """List the users."""
+    for name in open_users(config_path).list():
+        click.echo(name)
+
+
+@users.command()
+@click.argument("name")
+@config_option
+def remove(name: str, config_path: Path | None) -> None:
+    """Remove a user. Open sessions end."""
+    open_users(config_path).remove(name)
+    click.echo(f"{name} is gone.")
+
+
+@users.command()
+@config_option
+def first(config_path: Path | None) -> None:
+    """Make the first user with a random password and print it, once; says so where users exist."""
+    made = open_users(config_path).first_password()
+    if made is None:
+        click.echo("There are users already; `sereno users passwd` sets a new password.")
+    else:
+        click.echo(f"user {made[0]}, password {made[1]}: write it down, it is not shown again.")
+
+
+@click.group()
+def token() -> None:
+    """Keys for programs that use the API, sent as `Authorization: Bearer …`."""
+
+
+@token.command("add")
+@click.argument("name")
+@config_option
+def add_token(name: str, config_path: Path | None) -> None:
+    """Make a key and print it, once."""
+    click.echo(open_users(config_path).add_token(name))
+
+
+@token.command("list")
+@config_option
+def list_tokens(config_path: Path | None) -> None:
+    """List the keys' names."""
+    for name in open_users(config_path).list_tokens():
+        click.echo(name)
+
+
+@token.command("revoke")
+@click.argument("name")
+@config_option
+def revoke_token(name: str, config_path: Path | None) -> None:
+    """Make a key useless."""
+    open_users(config_path).revoke_token(name)
+    click.echo(f"{name} is revoked.")
