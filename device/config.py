@@ -130,7 +130,7 @@ class Camera(Section):
     @classmethod
     def _labels_alone(cls, value: object) -> object:
         """Let `[person, car]` stand for `{person: {}, car: {}}`."""
-        if isinstance(value, list):
+        if isinstance(value, list) and all(isinstance(label, str) for label in value):
             return {label: {} for label in value}
         if isinstance(value, dict):
             return {label: {} if given is None else given for label, given in value.items()}

@@ -1,0 +1,201 @@
+"""A configuration file to a Config, and a Config to text for people."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from device.config import Config
+from device.configtypes import closest, did_you_mean, schema
+from device.errors import ConfigError
+from device.yamltree import Problem, Tree, Where, YamlReader
+
+__all__ = ["closest", "did_you_mean", "load", "resolve_path", "resolve_source", "schema", "show", "storage_path"]
+
+MAX_BYTES = 1_048_576
+SERVICE_STATE = Path("/var/lib/sereno")
+
+
+def load(
+    path: Path,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    secrets: bool = True,
+) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: the YAML file.
+        overrides: values that stand above the file's, by dotted key: `{"cameras.0.source": "rtsp://…"}`;
+            those that are None are ignored.
+        environment: what `${NAME}` is read from; the process's own by default.
+        secrets: False for commands that need none: `!file` and `!credential` are then not read.
+    Raises:
+        ConfigError: all that is wrong with the file, one problem a line, each with file, line and key.
+    """
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    text = _text(path)
+    tree = YamlReader(path.parent, os.environ if environment is None else environment, secrets).read(text)
+    if not tree.problems and not isinstance(tree.data, dict):
+        found = "is empty" if tree.data is None else "is not a mapping of keys"
+        raise ConfigError(f"{path}: the configuration {found}; the least it needs is `device: {{role: camera}}`")
+    if isinstance(tree.data, dict):
+        for key, value in given.items():
+            _put(tree.data, key, value)
+    config, invalid = _validate(tree, given)
+    if config is None or tree.problems:
+        raise ConfigError(_report(path, [*tree.problems, *invalid]))
+    return config
+
+
+def _text(path: Path) -> str:
+    """The file's text. Raises ConfigError with the reason where it has none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such configuration file") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; wanted a YAML file, such as {path}/camera.yaml") from None
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not a path"
+        raise ConfigError(f"{path}: cannot read the configuration: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: is larger than 1 MB; that is no configuration")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text; wanted a YAML file") from None
+    if "\0" in text:
+        raise ConfigError(f"{path}: is binary; wanted a YAML file")
+    return text
+
+
+def _put(data: dict[str, Any], key: str, value: object) -> None:
+    """Set `cameras.0.source` in plain data, making what is on the way."""
+    *parents, last = [int(step) if step.isdigit() else step for step in key.split(".")]
+    here: Any = data
+    for step, following in zip(parents, [*parents[1:], last], strict=True):
+        fresh: Any = [] if isinstance(following, int) else {}
+        if isinstance(here, list) and isinstance(step, int):
+            here.extend({} for _ in range(step + 1 - len(here)))
+            here[step] = fresh if here[step] is None else here[step]
+        elif isinstance(here, dict):
+            here[step] = fresh if here.get(step) is None else here[step]
+        else:
+            return
+        here = here[step]
+    if isinstance(here, dict):
+        here[last] = value
+
+
+def _validate(tree: Tree, overrides: Mapping[str, object]) -> tuple[Config | None, list[Problem]]:
+    from device.configerrors import problems  # only when something is wrong
+
+    if not isinstance(tree.data, dict):
+        return None, []
+    try:
+        config = Config.model_validate(copy.deepcopy(tree.data))
+    except ValidationError as error:
+        return None, problems(error, tree, overrides)
+    return config, [
+        Problem(tree.line(where), where, f"wanted a number, got `{str(value).lower()}`")
+        for where, value in _leaves(tree.data)
+        if isinstance(value, bool)
+        and isinstance(_setting(config, where), int | float)
+        and not isinstance(_setting(config, where), bool)
+    ]
+
+
+def _leaves(data: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:
+    if isinstance(data, dict | list):
+        for step, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _leaves(value, (*where, step))
+    else:
+        yield where, data
+
+
+def _setting(config: Any, where: Where) -> Any:
+    for step in where:
+        try:
+            config = getattr(config, str(step)) if isinstance(config, BaseModel) else config[step]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            return None
+    return config
+
+
+def _report(path: Path, found: list[Problem]) -> str:
+    from device.configerrors import key_text
+
+    lines = []
+    for problem in sorted(found, key=lambda problem: problem.line):
+        place = f"{path}:{problem.line}" if problem.line else "command line"
+        key = f"{key_text(problem.where)}: " if problem.where else ""
+        lines.append(f"{place}: {key}{problem.text}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def show(config: Config) -> str:
+    """The effective configuration as YAML, with every default, and every secret as `********`."""
+    from device.configerrors import MASK, mask_url
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, SecretStr):
+            return MASK
+        if isinstance(value, Path):
+            return str(value)
+        return mask_url(value) if isinstance(value, str) else value
+
+    return str(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True, width=120))
+
+
+def resolve_path(path: Path | str, base: Path) -> Path:
+    """A path of the configuration: `~` is the home, a relative one is relative to `base`, the config file's folder."""
+    return (base / Path(path).expanduser()).absolute()
+
+
+def resolve_source(source: str, base: Path) -> str:
+    """A camera's source as capture wants it: URLs, `demo` and `picamera2` as they are, a file's path absolute.
+
+    Args:
+        source: as in the configuration, or as given by `--source` (then `base` is the working directory).
+        base: folder that a relative path is relative to.
+    """
+    if source in ("demo", "picamera2"):
+        return source
+    if source.startswith("file://"):
+        return unquote(urlsplit(source).path)
+    if "://" in source:
+        return source
+    return str(resolve_path(source, base))
+
+
+def storage_path(config: Config, base: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """The folder for state: the setting, else systemd's, else the person's own.
+
+    systemd ≥ 248 sets SYSTEMD_EXEC_PID to the process it started itself; children inherit it with another's id.
+    """
+    env = os.environ if environment is None else environment
+    if config.storage.path is not None:
+        return resolve_path(config.storage.path, base)
+    if env.get("STATE_DIRECTORY"):
+        return Path(env["STATE_DIRECTORY"].split(":")[0])
+    if env.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
+        return SERVICE_STATE
+    state = env.get("XDG_STATE_HOME", "")
+    return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / "sereno"
