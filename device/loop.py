@@ -1,0 +1,132 @@
+"""The camera loop: each frame through gate, detector, tracker and lifecycle; each event to the sinks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from threading import Event as StopFlag
+from typing import Protocol
+
+from device.capture.motion import Gate, MotionGate
+from device.capture.tamper import TamperWatch
+from device.datatypes import CameraHealth, Detection, Event, Frame, Image, Observation
+from device.detection.lifecycle import Lifecycle
+from device.detection.tracker import Tracker
+
+
+class Detects(Protocol):
+    """What the loop needs of a detector."""
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Boxes of one HxWx3 uint8 RGB picture, in its pixels."""
+
+
+class Sink(Protocol):
+    """Somebody who is told of events; `accept` never blocks."""
+
+    def accept(self, event: Event) -> None:
+        """Take one event."""
+
+
+class Watchdog(Protocol):
+    """Who restarts this process when the loop hangs."""
+
+    def ping(self) -> None:
+        """Say that the loop turned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one frame led to."""
+
+    observation: Observation
+    events: list[Event]
+
+
+class CameraUnit:
+    """One camera's way from frame to events. Holds no thread and no clock: time is the frame's own."""
+
+    def __init__(
+        self,
+        *,
+        motion: MotionGate,
+        gate: Gate,
+        tamper: TamperWatch | None,
+        detector: Detects,
+        tracker: Tracker,
+        lifecycle: Lifecycle,
+    ) -> None:
+        self._motion = motion
+        self._gate = gate
+        self._tamper = tamper
+        self._detector = detector
+        self._tracker = tracker
+        self._lifecycle = lifecycle
+
+    def process(self, frame: Frame) -> Step:
+        """Look at one frame: cheaply at all of them, with the detector only where the gate lets it through."""
+        seen = self._motion.look(frame)
+        events: list[Event] = list(seen.events)
+        if self._tamper is not None:
+            events += self._tamper.look(frame, seen)
+        if not self._gate.opens(seen.moving, self._lifecycle.needs_frames, frame.monotonic):
+            return Step(Observation(frame, self._lifecycle.tracks, seen.moving, detected=False), events)
+        started = time.perf_counter()
+        detections = self._detector.detect(frame.image)
+        took_s = time.perf_counter() - started
+        tracks = self._tracker.update(detections, frame.monotonic)
+        events += self._lifecycle.update(frame, tracks)
+        return Step(Observation(frame, tuple(tracks), seen.moving, detected=True, inference_s=took_s), events)
+
+    def finish(self) -> list[Event]:
+        """End what is open: the source has ended or the process is asked to stop."""
+        return self._lifecycle.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Everything one run of the loop touches, put together by `device.app`."""
+
+    frames: Iterable[Frame | None]
+    units: Mapping[str, CameraUnit]
+    sinks: list[Sink]
+    observers: list[Callable[[Observation], None]]
+    health: Callable[[], list[CameraHealth]]
+    watchdog: Watchdog
+    stop: StopFlag
+    max_frames: int | None = None
+
+    def run(self) -> None:
+        """Until the frames end, `stop` is set or `max_frames` were processed; then every open event gets its `end`."""
+        taken = 0
+        for frame in self.frames:
+            if self.stop.is_set():
+                break
+            if frame is None:
+                self._idle()
+                continue
+            self._turn(frame)
+            taken += 1
+            if self.max_frames is not None and taken >= self.max_frames:
+                break
+        for unit in self.units.values():
+            self._tell(unit.finish())
+
+    def _turn(self, frame: Frame) -> None:
+        step = self.units[frame.camera].process(frame)
+        self._tell(step.events)
+        for show in self.observers:
+            show(step.observation)
+        self.watchdog.ping()
+
+    def _idle(self) -> None:
+        # No frame for a while. Feeding the watchdog is right only where that is known and dealt with: a camera that is
+        # down was reported and is being reopened. Cameras that claim to be well and deliver nothing are a hang of ours.
+        if any(health.state != "ok" for health in self.health()):
+            self.watchdog.ping()
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            for sink in self.sinks:
+                sink.accept(event)
