@@ -41,6 +41,11 @@ def problems(error: ValidationError, tree: Tree, overrides: Mapping[str, object]
     return list(_Explainer(tree, overrides).explain(error))
 
 
+def wrong_type(tree: Tree, where: Where) -> Problem:
+    """The problem of a truth value where a number belongs."""
+    return Problem(tree.line(where), where, f"wanted {_Explainer(tree, {}).wanted(where)}, got a truth value")
+
+
 def key_text(where: Where) -> str:
     """`cameras[0].fps`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where)
@@ -75,7 +80,7 @@ class _Explainer:
         if kind == "extra_forbidden":
             return where, self._unknown(where)
         if kind == "missing":
-            return where, f"is missing; wanted {self._wanted(where)}"
+            return where, f"is missing; wanted {self.wanted(where)}"
         if kind in ("value_error", "assertion_error"):
             return where, str(item["ctx"]["error"])
         point = self._point(where)
@@ -83,10 +88,11 @@ class _Explainer:
             return point
         if kind in ("too_short", "too_long"):
             length = item["ctx"]["actual_length"]
-            return where, f"wanted {self._wanted(where)}, got {length}"
-        return where, f"wanted {self._wanted(where)}, got {self._given(where, item['input'])}{self._hint(where, item)}"
+            return where, f"wanted {self.wanted(where)}, got {length}"
+        return where, f"wanted {self.wanted(where)}, got {self._given(where, item['input'])}{self._hint(where, item)}"
 
-    def _wanted(self, where: Where) -> str:
+    def wanted(self, where: Where) -> str:
+        """What the setting at `where` may be."""
         part = find(self._schema, where)
         return wanted(self._schema, part) if part is not None else "something else"
 

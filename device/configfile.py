@@ -51,7 +51,7 @@ def load(
         for key, value in given.items():
             _put(tree.data, key, value)
     config, invalid = _validate(tree, given)
-    if config is None or tree.problems:
+    if config is None or tree.problems or invalid:
         raise ConfigError(_report(path, [*tree.problems, *invalid]))
     return config
 
@@ -99,7 +99,7 @@ def _put(data: dict[str, Any], key: str, value: object) -> None:
 
 
 def _validate(tree: Tree, overrides: Mapping[str, object]) -> tuple[Config | None, list[Problem]]:
-    from device.configerrors import problems  # only when something is wrong
+    from device.configerrors import problems, wrong_type  # only when something is wrong
 
     if not isinstance(tree.data, dict):
         return None, []
@@ -107,13 +107,13 @@ def _validate(tree: Tree, overrides: Mapping[str, object]) -> tuple[Config | Non
         config = Config.model_validate(copy.deepcopy(tree.data))
     except ValidationError as error:
         return None, problems(error, tree, overrides)
-    return config, [
-        Problem(tree.line(where), where, f"wanted a number, got `{str(value).lower()}`")
-        for where, value in _leaves(tree.data)
-        if isinstance(value, bool)
-        and isinstance(_setting(config, where), int | float)
-        and not isinstance(_setting(config, where), bool)
-    ]
+    # Pydantic takes `true` for 1.
+    return config, [wrong_type(tree, where) for where, value in _leaves(tree.data) if _is_odd(config, where, value)]
+
+
+def _is_odd(config: Config, where: Where, value: object) -> bool:
+    taken = _setting(config, where)
+    return isinstance(value, bool) and isinstance(taken, int | float) and not isinstance(taken, bool)
 
 
 def _leaves(data: Any, where: Where = ()) -> Iterator[tuple[Where, Any]]:

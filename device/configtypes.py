@@ -104,6 +104,8 @@ def _wanted_list(root: Schema, part: Schema) -> str:
         return f"a polygon: {part.get('minItems', 0)} to {part.get('maxItems')} points [x, y]"
     if items.get("type") == "string":
         return "a list of words"
+    if resolve(root, items.get("items", {})).get("prefixItems"):
+        return "a list of polygons, each of 3 to 64 points [x, y]"
     fewest, most = part.get("minItems"), part.get("maxItems")
     return f"a list of {fewest} to {most}" if fewest and most else "a list"
 

@@ -100,7 +100,7 @@ class YamlReader:
     def _syntax_error(self, error: yaml.MarkedYAMLError, text: str) -> None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        in_braces = "flow" in (error.context or "") and "${" in text.split("\n")[line - 1]
+        in_braces = "flow" in (error.context or "") and "${" in "".join(text.splitlines()[line - 1 : line])
         reason = "inside `{…}` and `[…]` a `${NAME}` needs quotes" if in_braces else _explain(error)
         self._tree.problems.append(Problem(line, (), f"column {column}: not valid YAML: {reason}"))
 
