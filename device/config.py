@@ -66,6 +66,8 @@ class Motion(Section):
     """Part of the picture (0 to 1) that must have changed at once."""
     idle_interval_s: Seconds = 10.0
     """In a still scene one frame is looked at each so many seconds all the same."""
+    off_delay_s: Seconds = 3.0
+    """The motion topic turns OFF when nothing has moved for so many seconds: somebody who pauses has not left."""
 
 
 class Tracking(Section):
@@ -146,8 +148,8 @@ class Model(Section):
     """Which of the bundle's files to run; `auto` takes LiteRT where it can."""
     threads: int = Field(2, ge=1, le=16)
     """Threads of the interpreter. More are not always faster: measure."""
-    confidence: Fraction | None = None
-    """Detections below this score are dropped before tracking; empty takes the bundle's own."""
+    confidence: Fraction = 0.1
+    """Detections below this score are not looked at. Low on purpose: weak ones carry a track through an occlusion, and what makes an event is `cameras[].objects.*.min_score`."""
     require_signature: bool = False
     """Refuse bundles that are not signed by a trusted key. Signing is not built yet, so `true` refuses every bundle."""
 
@@ -211,6 +213,8 @@ class Web(Section):
     """Port to listen on."""
     live_fps: float = Field(5.0, gt=0, le=30)
     """Pictures a second in the live view, for each viewer."""
+    allowed_hosts: list[str] = Field([], max_length=32)
+    """Names under which browsers may call the page, beside this machine's own, its addresses, `localhost` and `*.local`: any other is refused, since a foreign site could use it."""
 
 
 class Storage(Section):

@@ -1,0 +1,1 @@
+"""The web room: the status page, its login and the HTTP interface. Contract: docs/http.md."""

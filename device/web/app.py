@@ -1,0 +1,164 @@
+"""The page as a Flask application: put together from its parts, with the headers and errors that all answers share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from flask import Flask, Response, g, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from device.config import Device, Web
+from device.errors import SerenoError
+from device.web import api, media, pages
+from device.web.auth import Guard, for_program
+from device.web.language import COOKIE, LANGUAGES, Language, language_of
+from device.web.parts import EXTENSION, Parts
+from device.web.pictures import Feed
+from device.web.secretfile import session_key
+from device.web.sources import EventSource, LiveSource, StatusSource
+from device.web.streams import Streams
+from device.web.throttle import LoginThrottle
+from device.web.users import SESSION_S, UserStore
+
+log = logging.getLogger(__name__)
+
+MAX_STREAMS = 12
+"""Live pictures and event streams at the same time. Each holds a thread of the server."""
+MAX_BODY_BYTES = 64 * 1024
+YEAR_S = 365 * 24 * 3600
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # Not no-referrer: browsers would then send `Origin: null` with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def create_app(
+    *,
+    device: Device,
+    web: Web,
+    live: LiveSource,
+    events: EventSource,
+    status: StatusSource,
+    users: UserStore,
+    max_streams: int = MAX_STREAMS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Flask:
+    """The application, to be served by `device.web.server.WebServer`.
+
+    Args:
+        users: its folder also gets `session.key`, the key of the session cookies.
+        max_streams: how many viewers and listeners at once; those beyond are answered 503.
+        clock: monotonic seconds, for the waits after failed logins.
+    Raises:
+        InputError: the session key cannot be read or made.
+    """
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=session_key(users.path.parent / "session.key"),
+        # Of its own for each device: cookies do not tell ports of a host apart, and a Pi may run two.
+        SESSION_COOKIE_NAME=f"sereno-{device.id}",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=SESSION_S,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        TRAP_HTTP_EXCEPTIONS=False,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    streams = Streams(max_streams)
+    feeds = {
+        (camera, code): Feed(camera, live, Language(code).label, web.live_fps, streams, clock)
+        for camera in live.cameras()
+        for code in LANGUAGES
+    }
+    app.extensions[EXTENSION] = Parts(device, live, events, status, users, LoginThrottle(clock), streams, feeds)
+    app.before_request(_choose_language)
+    Guard(users, {web.host, *web.allowed_hosts}).install(app)
+    app.add_url_rule("/healthz", "healthz", _healthz)
+    for blueprint in (pages.blueprint, api.blueprint, media.blueprint):
+        app.register_blueprint(blueprint)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(SerenoError, _foreseen_error)
+    app.register_error_handler(Exception, _unforeseen_error)
+    app.after_request(_finish)
+    app.context_processor(_template_names)
+    return app
+
+
+def _healthz() -> ResponseReturnValue:
+    """The process lives. Open to everyone, says nothing else."""
+    return Response("ok", content_type="text/plain; charset=utf-8")
+
+
+def _choose_language() -> None:
+    g.language = language_of(request)
+
+
+def _template_names() -> dict[str, object]:
+    chosen: Language = g.language
+    return {"t": chosen.text, "language": chosen, "languages": LANGUAGES}
+
+
+def _finish(response: Response) -> Response:
+    """Headers of every answer: pictures and pages are never kept anywhere, pages of other sites may do nothing."""
+    response.headers.update(HEADERS)
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.add("Vary", "Cookie, Accept-Language")
+    if request.args.get("lang") in LANGUAGES:
+        response.set_cookie(COOKIE, request.args["lang"], max_age=YEAR_S, httponly=True, samesite="Strict")
+    return response
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None or error.code is None or error.code < 400:
+        return error
+    answer = _answer(error.code, _sentence(error))
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            answer.headers[name] = value
+    if error.code == 401:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="sereno"'
+    return answer
+
+
+def _foreseen_error(error: SerenoError) -> ResponseReturnValue:
+    log.error("%s", error)
+    return _answer(503, str(error))
+
+
+def _unforeseen_error(error: Exception) -> ResponseReturnValue:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _answer(500, "something went wrong here; the log of the device says what")
+
+
+def _sentence(error: HTTPException) -> str:
+    """Our own words where a route gave some, else those of the catalogue, for pages and programs alike."""
+    if error.description and error.description != type(error).description:
+        return error.description
+    return (error.name or "error").lower()
+
+
+def _answer(code: int, sentence: str) -> Response:
+    """The error as JSON for programs and as a page for people."""
+    if for_program():
+        response = jsonify(error=sentence)
+    else:
+        texts = g.language.texts
+        known = f"error.{code}" if f"error.{code}" in texts else "error.other"
+        response = Response(
+            render_template("error.html", code=code, title=texts[known], sentence=sentence), content_type="text/html"
+        )
+    response.status_code = code
+    return response

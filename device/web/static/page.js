@@ -1,0 +1,108 @@
+// Puts the page together and keeps it up to date. Nothing is asked for while nobody looks.
+"use strict";
+
+const STATUS_MS = 5000;
+const UNITS = [
+  ["fps", (value) => decimal.format(value)],
+  ["inference_ms", (value) => `${decimal.format(value)} ms`],
+  ["temperature_c", (value) => `${decimal.format(value)} °C`],
+  ["queue", (value) => decimal.format(value)],
+  ["uptime_s", (value) => duration(value)],
+];
+
+// The JSON at an address; null where the device did not answer. A session that has ended leads to the login.
+async function ask(address) {
+  try {
+    const answer = await fetch(address, { headers: { Accept: "application/json" }, cache: "no-store" });
+    if (answer.status === 401) location.assign("/login");
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+function sayHealth(kind, key) {
+  const pill = document.getElementById("health");
+  pill.className = `pill ${kind}`;
+  if (pill.textContent !== text(key)) pill.textContent = text(key);
+}
+
+function showCameras(cameras) {
+  const items = cameras.map((camera) => {
+    const item = document.createElement("li");
+    item.className = ["ok", "starting", "ended"].includes(camera.state) ? "good" : "bad";
+    item.textContent = `${camera.camera}: ${texts[`camera.${camera.state}`] ?? camera.state}`;
+    if (camera.message) {
+      const message = document.createElement("span");
+      message.className = "quiet";
+      message.lang = "en";
+      message.textContent = camera.message;
+      item.append(message);
+    }
+    return item;
+  });
+  document.getElementById("cameras").replaceChildren(...items);
+}
+
+function showFacts(status) {
+  const facts = UNITS.filter(([key]) => typeof status[key] === "number").map(([key, show]) => [text(`facts.${key}`), show(status[key])]);
+  if (status.mqtt) facts.push([text("facts.mqtt"), texts[`mqtt.${status.mqtt.state}`] ?? status.mqtt.state]);
+  const boxes = facts.map(([name, value]) => {
+    const box = document.createElement("div");
+    box.append(Object.assign(document.createElement("dt"), { textContent: name }));
+    box.append(Object.assign(document.createElement("dd"), { textContent: value }));
+    return box;
+  });
+  document.getElementById("facts").replaceChildren(...boxes);
+}
+
+async function showStatus() {
+  const status = await ask("/api/status");
+  if (!status) return sayHealth("bad", "health.away");
+  const cameras = status.cameras ?? [];
+  const troubled = cameras.some((camera) => !["ok", "starting", "ended"].includes(camera.state));
+  const unsent = status.mqtt?.state === "connecting";
+  sayHealth(troubled || unsent ? "bad" : "good", troubled ? "health.camera" : unsent ? "health.mqtt" : "health.good");
+  showCameras(cameras);
+  showFacts(status);
+}
+
+class Page {
+  constructor() {
+    this.events = new EventList();
+    this.live = new LiveView(document.getElementById("live"), document.getElementById("veil"), document.querySelectorAll("[data-camera]"));
+    this.stream = null;
+    this.timer = 0;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.sleep() : this.wake()));
+    if (!document.hidden) this.wake();
+  }
+
+  wake() {
+    this.sleep();
+    showStatus();
+    this.timer = setInterval(showStatus, STATUS_MS);
+    this.listen();
+  }
+
+  sleep() {
+    clearInterval(this.timer);
+    this.stream?.close();
+  }
+
+  listen() {
+    let opened = false;
+    this.stream = new EventSource("/api/events/stream");
+    this.stream.addEventListener("open", () => {
+      this.events.load();
+      if (opened) this.live.start();
+      opened = true;
+    });
+    this.stream.addEventListener("object", (message) => this.events.take(JSON.parse(message.data)));
+    // After a refusal (503, 401) browsers do not try again by themselves.
+    this.stream.addEventListener("error", () => {
+      if (this.stream.readyState === EventSource.CLOSED) this.timer && setTimeout(() => document.hidden || this.listen(), STATUS_MS);
+    });
+  }
+}
+
+new Page();
