@@ -1,0 +1,49 @@
+"""Made-up events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from device.datatypes import BestFrame, EventType, ObjectEvent, TrackedObject
+
+PERSON = TrackedObject(
+    id="1607123955.475377-mxklsc",
+    camera="front",
+    label="person",
+    score=0.7890625,
+    top_score=0.958984375,
+    box=(424, 500, 536, 712),
+    area=23744,
+    ratio=0.528302,
+    start_time=1607123955.475377,
+    end_time=None,
+    frame_time=1607123961.837752,
+    current_zones=("walk",),
+    entered_zones=("yard", "walk"),
+    has_snapshot=False,
+    stationary=False,
+    motionless_count=0,
+    position_changes=2,
+    active=True,
+)
+
+
+def event(kind: EventType = "new", picture: bool = False, **changes: Any) -> ObjectEvent:
+    """An event about a person, with `changes` to what holds after it."""
+    if kind == "end":
+        changes = {"end_time": PERSON.frame_time + 1, "active": False, **changes}
+    after = replace(PERSON, **changes)
+    before = replace(after, end_time=None)
+    image = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
+    best = BestFrame(image, after.box, after.label, after.score, after.frame_time) if picture else None
+    return ObjectEvent(kind, before, after, best)
+
+
+def life(number: int, updates: int = 0) -> list[ObjectEvent]:
+    """All events of one object."""
+    name = f"{1607123955 + number}.5-abc{number}"
+    kinds: list[EventType] = ["new", *(["update"] * updates), "end"]
+    return [event(kind, id=name, start_time=1607123955.0 + number) for kind in kinds]
