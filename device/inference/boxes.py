@@ -56,13 +56,18 @@ def nms(boxes: FloatArray, scores: FloatArray, class_ids: IntArray, threshold: f
 
 def _keep_within(boxes: FloatArray, class_ids: IntArray, block: IntArray, threshold: float) -> BoolArray:
     """Greedy answer within one block, sorted by falling score, as a mask."""
-    over = np.triu(_suppresses(boxes, class_ids, block, block, threshold), k=1)
+    over = _suppresses(boxes, class_ids, block, block, threshold)
+    over &= _EARLIER[: len(block), : len(block)]
     keep: BoolArray = np.logical_not(np.logical_or.reduce(over, axis=0))
     while True:
         again = np.logical_not(np.logical_or.reduce(over[keep], axis=0))
-        if np.array_equal(again, keep):
+        if (again == keep).all():
             return keep
         keep = again
+
+
+_EARLIER = np.triu(np.ones((BLOCK, BLOCK), np.bool_), k=1)
+"""Whether the row's box comes before the column's."""
 
 
 def _suppresses(
@@ -70,18 +75,22 @@ def _suppresses(
 ) -> BoolArray:
     """Which of `better` (rows) suppress which of `worse` (columns)."""
     inter, union = _overlap(boxes[better], boxes[worse])
-    same_class = class_ids[better][:, None] == class_ids[worse]
-    over: BoolArray = np.logical_and(inter > threshold * union, same_class)
+    union *= threshold
+    over: BoolArray = inter > union
+    over &= class_ids[better][:, None] == class_ids[worse]
     return over
 
 
 def _overlap(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Areas of intersection and union, NxM each."""
-    ax1, ay1, ax2, ay2 = first.T[:, :, None]
-    bx1, by1, bx2, by2 = second.T[:, None, :]
-    width = np.minimum(ax2, bx2) - np.maximum(ax1, bx1)
-    height = np.minimum(ay2, by2) - np.maximum(ay1, by1)
-    np.maximum(width, 0, out=width)
-    np.maximum(height, 0, out=height)
-    width *= height
-    return width, (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - width
+    a, b = np.ascontiguousarray(first.T), np.ascontiguousarray(second.T)
+    # Written into two arrays throughout: at this size, making arrays costs as much as filling them.
+    inter = np.minimum(a[2][:, None], b[2])
+    inter -= np.maximum(a[0][:, None], b[0])
+    height = np.minimum(a[3][:, None], b[3])
+    height -= np.maximum(a[1][:, None], b[1])
+    inter = np.maximum(inter, 0, out=inter)
+    inter *= np.maximum(height, 0, out=height)
+    union = np.add(((a[2] - a[0]) * (a[3] - a[1]))[:, None], (b[2] - b[0]) * (b[3] - b[1]), out=height)
+    union -= inter
+    return inter, union

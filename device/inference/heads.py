@@ -30,16 +30,20 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """One stride's pair of heads. `middles`: cells x 2 float32, x and y of each cell's middle in cells."""
+    """One stride's pair of heads. Its cells are numbers `start` to `stop` (exclusive) of all."""
 
-    stride: int
     box: TensorInfo
     klass: TensorInfo
-    middles: FloatArray
+    start: int
+    stop: int
 
 
 class YoloV8Heads:
-    """The decoder for one network's outputs, int8, uint8 or float32."""
+    """The decoder for one network's outputs, int8, uint8 or float32. Not thread-safe: it reuses a buffer.
+
+    A frame has thousands of cells and a few dozen candidates, so all that is done for every cell is one comparison
+    of integers as the network left them; the rest happens once, to the candidates of all strides together.
+    """
 
     def __init__(self, manifest: Manifest, outputs: Sequence[TensorInfo]) -> None:
         """Raises InputError where the outputs are not the heads the manifest promises."""
@@ -48,12 +52,18 @@ class YoloV8Heads:
             raise InputError(
                 f"the model {manifest.name} has {len(outputs)} outputs; its decoder wants two a stride of {strides}"
             )
-        self._classes = len(manifest.labels)
-        self._bins = np.arange(reg_max, dtype=np.float32)
-        self._levels = tuple(
-            _level(manifest, stride, box, klass)
-            for stride, box, klass in zip(strides, outputs[::2], outputs[1::2], strict=True)
+        self._levels = _levels(manifest, outputs)
+        self._cells = np.concatenate(
+            [_grid(level, manifest, stride) for level, stride in zip(self._levels, strides, strict=True)]
         )
+        # Sum and first moment of a side's distribution by one matrix product.
+        self._moments = np.stack([np.ones(reg_max), np.arange(reg_max)], axis=1).astype(np.float32)
+        self._bounded = all(level.box.dtype != np.float32 for level in self._levels)
+        # Eight flags are looked at as one word, so a cell's flags fill whole words; those beyond the classes stay 0.
+        self._classes = len(manifest.labels)
+        self._words = -(-self._classes // 8)
+        self._flags = np.zeros((len(self._cells), 8 * self._words), np.bool_)
+        self._flag_words = self._flags.view(np.uint64).reshape(-1)
 
     def decode(self, heads: Sequence[Tensor], confidence: float, *, multi_label: bool = False) -> Candidates:
         """Read the heads.
@@ -65,63 +75,69 @@ class YoloV8Heads:
         Returns:
             Copies; nothing of them points into `heads`.
         """
-        logit = _logit(confidence)
-        parts = [
-            self._decode_level(level, heads[2 * i], heads[2 * i + 1], logit, multi_label)
-            for i, level in enumerate(self._levels)
-        ]
-        found = [part for part in parts if part is not None]
-        if not found:
+        cells = self._passing(heads[1::2], _logit(confidence))
+        if not len(cells):
             return Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp))
-        distances, middles, strides, logits, class_ids = (np.concatenate(column) for column in zip(*found, strict=True))
-        boxes = _boxes(self._expected(distances), middles, strides)
-        return Candidates(boxes, 1 / (1 + np.exp(-logits)), class_ids)
+        known = self._cells[cells]
+        classes = self._rows(heads[1::2], cells)
+        boxes = self._boxes(self._rows(heads[::2], cells), known)
+        if multi_label:
+            rows, class_ids = np.nonzero(self._flags[cells])
+            boxes, known = boxes[rows], known[rows]
+        else:
+            rows, class_ids = np.arange(len(cells)), classes.argmax(axis=1)
+        logits = (classes[rows, class_ids] - known[:, ZERO_POINT]) * known[:, CLASS_SCALE]
+        return Candidates(boxes, 1 / (1 + np.exp(-np.maximum(logits, LOWEST_LOGIT))), class_ids)
 
-    def _decode_level(
-        self, level: _Level, box: Tensor, klass: Tensor, logit: float, multi_label: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray] | None:
-        """Box logits, cell middles, strides, class logits and class ids of one stride's candidates, if it has any."""
-        flat = klass.reshape(-1)
-        hits = _at_least(flat, level.klass, logit)
-        if not len(hits):
-            return None
-        cells, class_ids = np.divmod(hits, self._classes)
-        if not multi_label:
-            cells = cells[np.concatenate([[True], cells[1:] != cells[:-1]])]
-            class_ids = klass.reshape(-1, self._classes)[cells].argmax(axis=1)
-            hits = cells * self._classes + class_ids
-        logits = (flat[hits].astype(np.float32) - level.klass.zero_point) * np.float32(level.klass.scale)
-        # A distribution's zero point would cancel out in the softmax, so it is never subtracted.
-        distances = box.reshape(len(level.middles), -1)[cells] * np.float32(level.box.scale)
-        strides = np.full((len(cells), 1), level.stride, np.float32)
-        return distances, level.middles[cells], strides, logits, class_ids
+    def _passing(self, class_heads: Sequence[Tensor], logit: float) -> IntArray:
+        """Numbers of the cells where a class reaches `logit`, ascending. `_flags` then says which ones."""
+        for level, head in zip(self._levels, class_heads, strict=True):
+            flags = self._flags[level.start : level.stop, : self._classes]
+            np.greater_equal(head.reshape(-1, self._classes), _stored(level.klass, logit), out=flags)
+        cells: IntArray = (self._flag_words != 0).nonzero()[0] // self._words
+        first = np.ones(len(cells), np.bool_)
+        np.not_equal(cells[1:], cells[:-1], out=first[1:])
+        return cells[first]
 
-    def _expected(self, logits: FloatArray) -> FloatArray:
-        """Mean distance of each side, Nx4 in cells, from Nx(4 reg_max) distribution logits: softmax, then the mean."""
-        sides = logits.reshape(-1, 4, len(self._bins))
-        weights = np.exp(sides - sides.max(axis=2, keepdims=True))
-        mean: FloatArray = weights @ self._bins / weights.sum(axis=2)
-        return mean
+    def _rows(self, heads: Sequence[Tensor], cells: IntArray) -> Tensor:
+        """Those cells' rows of one kind of heads: NxC, copied."""
+        ends = np.searchsorted(cells, [level.stop for level in self._levels]).tolist()
+        starts = [0, *ends]
+        return np.concatenate(
+            [
+                head.reshape(-1, head.shape[-1])[cells[start:end] - level.start]
+                for level, head, start, end in zip(self._levels, heads, starts[:-1], ends, strict=True)
+                if end > start
+            ]
+        )
+
+    def _boxes(self, rows: Tensor, known: FloatArray) -> FloatArray:
+        """Corners in pixels from distribution logits Nx(4 reg_max): softmax, mean, distances from the cell's middle."""
+        # The zero point of a distribution cancels out in its softmax, so it is never subtracted.
+        logits = (rows * known[:, BOX_SCALE, None]).reshape(len(rows), 4, -1)
+        if not self._bounded:
+            logits -= logits.max(axis=2, keepdims=True)
+        moments = np.exp(logits, out=logits) @ self._moments
+        boxes: FloatArray = moments[..., 1] / moments[..., 0] * known[:, SIDES]
+        boxes += known[:, MIDDLE]
+        return boxes
 
 
-def _boxes(distances: FloatArray, middles: FloatArray, strides: FloatArray) -> FloatArray:
-    """Corners in pixels from distances to left, top, right, bottom in cells."""
-    boxes = np.concatenate([middles - distances[:, :2], middles + distances[:, 2:]], axis=1)
-    boxes *= strides
-    return boxes
+# Columns of what is known of a cell: its middle (x y x y, pixels), stride signed for left top right bottom, and scales.
+MIDDLE = slice(0, 4)
+SIDES = slice(4, 8)
+BOX_SCALE, CLASS_SCALE, ZERO_POINT = 8, 9, 10
+
+LOWEST_LOGIT = np.float32(-80)
+"""Below this a score is 0 for all purposes, and float32's exp would overflow."""
 
 
-def _at_least(flat: Tensor, info: TensorInfo, logit: float) -> IntArray:
-    """Positions where the number that is meant is at least `logit`, compared as the integers they are stored as."""
+def _stored(info: TensorInfo, logit: float) -> float:
+    """The lowest number that, stored in a tensor of this kind, means at least `logit`; it may lie beyond the range."""
     if info.dtype == np.float32:
-        return np.flatnonzero(flat >= np.float32(logit))
-    limits = np.iinfo(info.dtype)
-    lowest = logit / info.scale + info.zero_point
-    if lowest > limits.max:
-        return np.zeros(0, np.intp)
-    return np.flatnonzero(
-        flat >= info.dtype.type(max(math.ceil(lowest), limits.min) if math.isfinite(lowest) else limits.min)
-    )
+        return logit
+    stored = max(-1000.0, min(1000.0, logit / info.scale + info.zero_point))
+    return math.ceil(stored)
 
 
 def _logit(confidence: float) -> float:
@@ -131,15 +147,28 @@ def _logit(confidence: float) -> float:
     return math.inf if confidence >= 1 else math.log(confidence / (1 - confidence))
 
 
-def _level(manifest: Manifest, stride: int, box: TensorInfo, klass: TensorInfo) -> _Level:
-    """Check one stride's heads and lay out its grid."""
-    rows, columns = manifest.input.height // stride, manifest.input.width // stride
-    for what, info, channels in (("box", box, 4 * manifest.output.reg_max), ("class", klass, len(manifest.labels))):
-        if info.shape != (1, rows, columns, channels):
-            raise InputError(
-                f"the model {manifest.name} has a {what} head of shape {info.shape} where its manifest wants "
-                f"{(1, rows, columns, channels)} for stride {stride}; make it again with `make export`"
-            )
-    y, x = np.mgrid[0:rows, 0:columns]
-    middles = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32) + np.float32(0.5)
-    return _Level(stride, box, klass, middles)
+def _levels(manifest: Manifest, outputs: Sequence[TensorInfo]) -> tuple[_Level, ...]:
+    """Pair the heads, checked against what the manifest promises, and number their cells."""
+    levels: list[_Level] = []
+    for stride, box, klass in zip(manifest.output.strides, outputs[::2], outputs[1::2], strict=True):
+        rows, columns = manifest.input.height // stride, manifest.input.width // stride
+        for what, info, channels in (("box", box, 4 * manifest.output.reg_max), ("class", klass, len(manifest.labels))):
+            if info.shape != (1, rows, columns, channels):
+                raise InputError(
+                    f"the model {manifest.name} has a {what} head of shape {info.shape} where its manifest wants "
+                    f"{(1, rows, columns, channels)} for stride {stride}; make it again with `make export`"
+                )
+        start = levels[-1].stop if levels else 0
+        levels.append(_Level(box, klass, start, start + rows * columns))
+    return tuple(levels)
+
+
+def _grid(level: _Level, manifest: Manifest, stride: int) -> FloatArray:
+    """What is known of each cell of one stride: see `MIDDLE` and below."""
+    y, x = np.mgrid[0 : manifest.input.height // stride, 0 : manifest.input.width // stride].reshape(2, -1)
+    known = np.empty((len(x), 11), np.float32)
+    known[:, MIDDLE] = np.stack([x, y, x, y], axis=1) * stride + stride / 2
+    known[:, SIDES] = np.array([-1, -1, 1, 1]) * stride
+    known[:, BOX_SCALE], known[:, CLASS_SCALE] = level.box.scale, level.klass.scale
+    known[:, ZERO_POINT] = level.klass.zero_point
+    return known
