@@ -10,7 +10,8 @@ from typing import Protocol
 
 from device.capture.motion import Gate, MotionGate
 from device.capture.tamper import TamperWatch
-from device.datatypes import CameraHealth, Detection, Event, Frame, Image, Observation
+from device.datatypes import CameraHealth, Detection, Event, Frame, Image, Observation, Track
+from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
 
@@ -54,6 +55,7 @@ class CameraUnit:
         gate: Gate,
         tamper: TamperWatch | None,
         detector: Detects,
+        filters: Filters,
         tracker: Tracker,
         lifecycle: Lifecycle,
     ) -> None:
@@ -61,8 +63,10 @@ class CameraUnit:
         self._gate = gate
         self._tamper = tamper
         self._detector = detector
+        self._filters = filters
         self._tracker = tracker
         self._lifecycle = lifecycle
+        self._tracks: tuple[Track, ...] = ()
 
     def process(self, frame: Frame) -> Step:
         """Look at one frame: cheaply at all of them, with the detector only where the gate lets it through."""
@@ -71,20 +75,22 @@ class CameraUnit:
         if self._tamper is not None:
             events += self._tamper.look(frame, seen)
         if not self._gate.opens(seen.moving, self._lifecycle.needs_frames, frame.monotonic):
-            return Step(Observation(frame, self._lifecycle.tracks, seen.moving, detected=False), events)
+            return Step(Observation(frame, self._tracks, seen.moving, detected=False), events)
         started = time.perf_counter()
         detections = self._detector.detect(frame.image)
         took_s = time.perf_counter() - started
-        tracks = self._tracker.update(detections, frame.monotonic)
+        height, width = frame.image.shape[:2]
+        tracks = self._tracker.update(self._filters.keep(detections, width, height), frame.monotonic)
         events += self._lifecycle.update(frame, tracks)
-        return Step(Observation(frame, tuple(tracks), seen.moving, detected=True, inference_s=took_s), events)
+        self._tracks = tuple(tracks)
+        return Step(Observation(frame, self._tracks, seen.moving, detected=True, inference_s=took_s), events)
 
     def finish(self) -> list[Event]:
         """End what is open: the source has ended or the process is asked to stop."""
         return self._lifecycle.finish()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Loop:
     """Everything one run of the loop touches, put together by `device.app`."""
 

@@ -14,7 +14,9 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--config", "config_path", type=click.Path(path_type=Path), required=True, help="The configuration (YAML).")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), required=True, help="The configuration (YAML)."
+)
 def show(config_path: Path) -> None:
     """Every setting in force, defaults included; secrets are masked."""
     from device import configfile

@@ -12,7 +12,9 @@ import click
 
 
 @click.command(epilog="Example: sereno run --config config/camera.yaml --source clip.mp4 --pace fast")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), required=True, help="The configuration (YAML).")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), required=True, help="The configuration (YAML)."
+)
 @click.option("--source", help="Watch this instead of the first camera's source: a device, a URL, a file or a folder.")
 @click.option("--pace", type=click.Choice(["real", "fast"]), help="Of a file: at its own speed, or as fast as it goes.")
 @click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames.")

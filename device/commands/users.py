@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from device.web.users import UserStore
 
 config_option = click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), help="The configuration whose storage is meant; without it, the default storage."
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="The configuration whose storage is meant; without it, the default storage.",
 )
 
 
@@ -37,7 +40,9 @@ def _ask_password(from_stdin: bool) -> str:
     return answer
 
 
-stdin_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
+stdin_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, for scripts."
+)
 
 
 @users.command()

@@ -10,7 +10,9 @@ import click
 
 
 @click.command(epilog="Example: sereno watch --host 192.168.1.10 --json | jq .after.label")
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Take the broker from this configuration.")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="Take the broker from this configuration."
+)
 @click.option("--host", help="The broker's name or address.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="The broker's port.  [default: 1883]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as it came.")

@@ -1,0 +1,254 @@
+"""The composition root: a Config becomes a camera box. Only here are concrete classes named."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from device import config as settings
+from device.capture.cameraset import CameraSet
+from device.capture.motion import Gate, MotionGate
+from device.capture.reader import Reader
+from device.capture.sources import open_source
+from device.capture.tamper import TamperWatch
+from device.configfile import did_you_mean, resolve_source, storage_path
+from device.datatypes import Event, ObjectEvent
+from device.detection.detector import Detector
+from device.detection.filters import Filters
+from device.detection.lifecycle import Lifecycle
+from device.detection.tracker import Tracker
+from device.errors import ConfigError, InputError
+from device.inference.interpreter import open_interpreter
+from device.inference.manifest import INSTALL_ROOT, Bundle, find_bundle, load_bundle
+from device.loop import CameraUnit, Loop, Sink
+from device.publish.publisher import Publisher
+from device.status import StatusBoard
+from device.system.health import HealthReader
+from device.system.watchdog import Watchdog
+from device.web.app import create_app
+from device.web.live import LiveView
+from device.web.server import WebServer
+from device.web.users import UserStore
+
+log = logging.getLogger(__name__)
+
+CACHE = INSTALL_ROOT / ".cache"
+FIRST_PICTURE_S = 15.0
+"""Started by a person, at least one camera must have given a picture by then."""
+DRAIN_S = 10.0
+
+
+def overrides(source: str | None, pace: str | None) -> dict[str, object]:
+    """Settings of the command line; they stand above the file's. A relative source is relative to the working folder."""
+    given: dict[str, object] = {}
+    if source is not None:
+        given["cameras.0.source"] = resolve_source(source, Path.cwd())
+    if pace is not None:
+        given["cameras.0.pace"] = pace
+    return given
+
+
+def open_bundle(model: settings.Model, base: Path) -> Bundle:
+    """The bundle that `model.path` names: a bare name, or a folder relative to the configuration. Raises InputError."""
+    name = model.path if "/" not in model.path else str((base / Path(model.path).expanduser()).absolute())
+    return load_bundle(find_bundle(name), require_signature=model.require_signature)
+
+
+def open_detector(model: settings.Model, base: Path) -> tuple[Bundle, Detector]:
+    """Load the detector and its interpreter. Raises InputError."""
+    bundle = open_bundle(model, base)
+    interpreter = open_interpreter(bundle, runtime=model.runtime, threads=model.threads)
+    return bundle, Detector(bundle, interpreter, model.confidence)
+
+
+def build_unit(camera: settings.Camera, detector: Detector) -> CameraUnit:
+    """Everything between a camera's frames and its events."""
+    return CameraUnit(
+        motion=MotionGate(camera.motion, camera.masks),
+        gate=Gate(camera.motion),
+        tamper=TamperWatch(camera.tamper) if camera.tamper.enabled else None,
+        detector=detector,
+        filters=Filters(camera),
+        tracker=Tracker(camera.tracking),
+        lifecycle=Lifecycle(camera),
+    )
+
+
+def check_labels(cameras: list[settings.Camera], bundle: Bundle) -> None:
+    """Refuse labels that the model doesn't know. Raises ConfigError, with a did-you-mean."""
+    known = bundle.manifest.labels
+    for number, camera in enumerate(cameras):
+        places = {f"cameras[{number}].objects": list(camera.objects)}
+        places |= {f"cameras[{number}].zones.{name}.objects": zone.objects for name, zone in camera.zones.items()}
+        for place, labels in places.items():
+            for label in labels:
+                if label not in known:
+                    raise ConfigError(
+                        f"{place}: the model {bundle.name} knows no {label!r}{did_you_mean(label, known)}; "
+                        f"it knows {len(known)} labels: `sereno models list --labels` prints them"
+                    )
+
+
+class EventLog:
+    """Tells the person at the terminal, or the journal, what begins and ends."""
+
+    def accept(self, event: Event) -> None:
+        """Log the beginning and the end of an object's event."""
+        if not isinstance(event, ObjectEvent) or event.type == "update":
+            return
+        state = event.after
+        zones = f" in {', '.join(state.current_zones or state.entered_zones)}" if state.entered_zones else ""
+        lasted = f", {state.end_time - state.start_time:.1f} s" if state.end_time is not None else ""
+        log.info("%s: %s %s%s (%.2f%s)", state.camera, event.type, state.label, zones, state.top_score, lasted)
+
+
+class CameraBox:
+    """The camera box: builds everything, runs the loop, and takes it all down again."""
+
+    def __init__(
+        self, config: settings.Config, base: Path, *, max_frames: int | None = None, terminal: bool = False
+    ) -> None:
+        """Build; nothing runs yet.
+
+        Args:
+            config: a whole configuration.
+            base: the folder that its relative paths are relative to.
+            max_frames: stop after so many frames.
+            terminal: a person reads stderr: the first password may be shown there.
+        Raises:
+            InputError, ConfigError: a part cannot be had; says which and what would be right.
+        """
+        if config.device.role != "camera":
+            raise ConfigError("device.role: the door unit is not built yet; this version has the role `camera`")
+        self._stop = threading.Event()
+        self._dead: str | None = None
+        self._terminal = terminal
+        self._watchdog = Watchdog()
+        self._supervised = "NOTIFY_SOCKET" in os.environ
+        folder = storage_path(config, base)
+        bundle, detector = open_detector(config.model, base)
+        check_labels(config.cameras, bundle)
+        self._broker, config = _with_broker(config, self._on_failure)
+        self._live = LiveView(camera.id for camera in config.cameras)
+        self._cameras = self._camera_set(config, base)
+        self._publisher = Publisher(config, folder, on_failure=self._on_failure, status=self._status)
+        self.board = StatusBoard(
+            machine=HealthReader(folder),
+            cameras=self._cameras.health,
+            publisher=self._publisher.health,
+            models=[bundle.name],
+        )
+        self._users = UserStore(folder / "users.db")
+        self._web = self._web_server(config) if config.web.enabled else None
+        sinks: list[Sink] = [EventLog(), self._publisher]
+        self._loop = Loop(
+            frames=self._cameras.frames(),
+            units={camera.id: build_unit(camera, detector) for camera in config.cameras},
+            sinks=sinks,
+            observers=[self.board.show, self._live.show],
+            health=self._cameras.health,
+            watchdog=self._watchdog,
+            stop=self._stop,
+            max_frames=max_frames,
+        )
+        log.info("model %s", describe(bundle))
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop` is set or the sources end; then finish what is open.
+
+        Raises:
+            InputError: something it cannot work without failed, at the start or later.
+        """
+        self._loop.stop = self._stop = stop
+        try:
+            self._start()
+            self._loop.run()
+        finally:
+            self._watchdog.stopping()
+            self._watchdog.extend(DRAIN_S + 10)
+            self._cameras.stop()
+            self._publisher.stop(DRAIN_S)
+            if self._web is not None:
+                self._web.stop()
+            if self._broker is not None:
+                self._broker.stop()
+            self._users.close()
+        if self._dead is not None:
+            raise InputError(f"{self._dead}; the log above says where. That is a fault of Sereno: please report it")
+
+    def _start(self) -> None:
+        if self._broker is not None:
+            self._broker.start()
+        self._publisher.start()
+        if self._web is not None:
+            self._web.start()
+            self._greet()
+        self._cameras.start()
+        if not self._supervised:
+            # A person wants to know at once. As a service it stays up, tells MQTT and the page, and tries again.
+            self._cameras.require_one(FIRST_PICTURE_S)
+        self._watchdog.ready()
+
+    def _greet(self) -> None:
+        """Show a person at the terminal the first password, once. It goes to no log."""
+        if not self._users.empty():
+            return
+        made = self._users.first_password() if self._terminal else None
+        if made is not None:
+            click.echo(f"\n  First visit: log in as {made[0]} with the password  {made[1]}\n", err=True)
+        else:
+            log.warning("nobody can log in to the page yet: make a password with `sereno users passwd --config …`")
+
+    def _status(self) -> dict[str, Any]:
+        return self.board.status()
+
+    def _camera_set(self, config: settings.Config, base: Path) -> CameraSet:
+        changed = threading.Condition()
+        readers = [
+            Reader(camera, lambda camera=camera: open_source(camera, base, CACHE), self._on_failure, changed=changed)
+            for camera in config.cameras
+        ]
+        return CameraSet(readers)
+
+    def _web_server(self, config: settings.Config) -> WebServer:
+        app = create_app(
+            device=config.device,
+            web=config.web,
+            live=self._live,
+            events=self._publisher.store,
+            status=self.board,
+            users=self._users,
+        )
+        return WebServer(app, config.web.host, config.web.port, self._on_failure)
+
+    def _on_failure(self, name: str, error: BaseException) -> None:
+        """A thread died: the process ends, and whoever started it brings it back."""
+        self._dead = f"the thread {name} died: {error}"
+        self._stop.set()
+
+
+def _with_broker(config: settings.Config, on_failure: Any) -> tuple[Any, settings.Config]:
+    """The embedded broker where it is asked for, and the configuration with its port."""
+    if not (config.mqtt.enabled and config.mqtt.embedded):
+        return None, config
+    from device.publish.broker import EmbeddedBroker  # An extra of the demo: a device has none.
+
+    broker = EmbeddedBroker(config.mqtt.port, on_failure)
+    mqtt = config.mqtt.model_copy(update={"host": "127.0.0.1", "port": broker.port})
+    return broker, config.model_copy(update={"mqtt": mqtt})
+
+
+def describe(bundle: Bundle) -> str:
+    """A bundle's name, version and what it was measured to score, in one line."""
+    manifest = bundle.manifest
+    scores = [
+        f"{row['metric']} {row['quantized']:.1f} (float {row['float']:.1f}) on {row['dataset']} {row['split']}"
+        for row in manifest.metrics
+        if row.get("metric") == "mAP50-95" and row.get("quantized") is not None
+    ]
+    return f"{manifest.name} {manifest.version}: {scores[0] if scores else 'no measured score in its manifest'}"

@@ -1,0 +1,81 @@
+"""The images and videos that a command was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.capture.camera import EndOfSource
+from device.capture.opencv import VideoFileSource
+from device.capture.pictures import read_picture
+from device.capture.pixels import to_image
+from device.datatypes import Image
+from device.errors import InputError
+
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image, or one frame of a video. `error` says why there is none to look at."""
+
+    path: Path
+    frame: int | None
+    image: Image | None
+    error: str = ""
+
+
+def expand(paths: tuple[Path, ...], *, videos: bool) -> list[Path]:
+    """The files that are meant: those given, and the images (and videos) below folders, by name.
+
+    Files that are given are taken whatever their name. A path that is not there stays in the list: reading it says so.
+
+    Raises:
+        InputError: a folder holds nothing to look at.
+    """
+    suffixes = IMAGES | VIDEOS if videos else IMAGES
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+        if not found:
+            raise InputError(f"{path}: no image{' or video' if videos else ''} in this folder or below it")
+        files += found
+    return files
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is taken for a video, by its name."""
+    return path.suffix.lower() in VIDEOS
+
+
+def pictures(path: Path) -> Iterator[Picture]:
+    """Every picture of one file; a file that cannot be read, or not to its end, gives one with `error`."""
+    if not is_video(path):
+        yield _still(path)
+        return
+    source = VideoFileSource(path)
+    index = 0
+    try:
+        source.open()
+        while True:
+            source.grab()
+            yield Picture(path, index, to_image(source.retrieve(), 0))
+            index += 1
+    except EndOfSource:
+        return
+    except InputError as error:
+        yield Picture(path, index if index else None, None, str(error))
+    finally:
+        source.close()
+
+
+def _still(path: Path) -> Picture:
+    try:
+        return Picture(path, None, read_picture(path))
+    except InputError as error:
+        return Picture(path, None, None, str(error))
