@@ -17,7 +17,17 @@ from device.configtypes import closest, did_you_mean, schema
 from device.errors import ConfigError
 from device.yamltree import Problem, Tree, Where, YamlReader
 
-__all__ = ["closest", "did_you_mean", "load", "resolve_path", "resolve_source", "schema", "show", "storage_path"]
+__all__ = [
+    "closest",
+    "did_you_mean",
+    "load",
+    "resolve_path",
+    "resolve_source",
+    "schema",
+    "show",
+    "storage_of",
+    "storage_path",
+]
 
 MAX_BYTES = 1_048_576
 SERVICE_STATE = Path("/var/lib/sereno")
@@ -199,3 +209,14 @@ def storage_path(config: Config, base: Path, environment: Mapping[str, str] | No
         return SERVICE_STATE
     state = env.get("XDG_STATE_HOME", "")
     return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / "sereno"
+
+
+def storage_of(path: Path | None) -> Path:
+    """The state folder of a configuration file, read without its secrets; of none: the person's own or the service's.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    if path is None:
+        return storage_path(Config.model_validate({"device": {"role": "camera"}}), Path.cwd())
+    return storage_path(load(path, secrets=False), path.parent)

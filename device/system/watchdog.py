@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import sdnotify
+log = logging.getLogger(__name__)
 
 PING_INTERVAL_S = 1.0
 """Turns that follow each other more quickly are told once: the service's limit is many times longer."""
@@ -19,6 +21,22 @@ class Notifier(Protocol):
 
     def notify(self, state: str) -> None:
         """Send one `NAME=value`, as in sd_notify(3)."""
+
+
+class SystemdNotifier:
+    """Sends states to the socket that systemd named; a systemd that does not listen is no reason to stop watching."""
+
+    def __init__(self, address: str) -> None:
+        # A leading @ stands for a NUL: a socket that is in no folder.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+
+    def notify(self, state: str) -> None:
+        """Send one state; what cannot be sent is logged."""
+        try:
+            self._socket.sendto(state.encode(), self._address)
+        except OSError as error:
+            log.debug("systemd did not hear %s: %s", state, error)
 
 
 class Watchdog:
@@ -35,7 +53,8 @@ class Watchdog:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         env = os.environ if environment is None else environment
-        self._notifier = notifier or (sdnotify.SystemdNotifier() if env.get("NOTIFY_SOCKET") else None)
+        address = env.get("NOTIFY_SOCKET")
+        self._notifier = notifier or (SystemdNotifier(address) if address else None)
         self._clock = clock
         self._last_ping = -PING_INTERVAL_S
         self._status = ""

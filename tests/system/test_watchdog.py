@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -36,10 +37,11 @@ def test_ok__status_is_one_line_told_when_it_changes() -> None:
     assert list(watchdog.history) == ["STATUS=camera front is down", "STATUS=all is well"]
 
 
-def test_ok__a_real_socket_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = str(tmp_path / "notify")
+@pytest.mark.parametrize("abstract", [False, True])
+def test_ok__a_real_socket_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
+    path = f"@{tmp_path.name}-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(path)
+        server.bind("\0" + path[1:] if abstract else path)
         server.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", path)
         watchdog = Watchdog()
