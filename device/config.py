@@ -113,6 +113,8 @@ class Camera(Section):
     """Frames looked at each second, at most."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Turn the picture clockwise by so many degrees."""
+    picamera_stream: Literal["main", "lores"] = "main"
+    """Of `picamera2`: which stream is read. `lores` needs less memory traffic, and is as large as `width` and `height` say."""
     hang_s: Seconds = 10.0
     """No new frame, or the very same one again and again, for so many seconds: the camera hangs and is reopened."""
     objects: dict[str, ObjectFilter] = {"person": ObjectFilter()}

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from device import config
 from device.capture.camera import Source
-from device.capture.opencv import DeviceSource, StreamSource, VideoFileSource
+from device.capture.demo import demo_source
+from device.capture.opencv import DeviceSource, StreamSource
+from device.capture.picamera import PicameraSource
+from device.capture.replay import replay
+from device.errors import InputError
+
+STREAMS = ("rtsp", "rtsps", "http", "https")
+"""How the addresses of network cameras begin."""
 
 
 def open_source(camera: config.Camera, base: Path, cache: Path) -> Source:
@@ -18,13 +25,23 @@ def open_source(camera: config.Camera, base: Path, cache: Path) -> Source:
         base: the folder that relative paths start from: that of the config file.
         cache: where fetched footage is kept, for `demo`.
     Raises:
-        InputError: the footage folder cannot be used, or the source names nothing that could be opened.
+        InputError: the source names nothing of a known kind, or a folder without anything to play.
     """
     named = camera.source
+    if named == "demo":
+        return demo_source(camera, cache)
+    if named == "picamera2":
+        return PicameraSource(camera.width, camera.height, camera.fps, camera.picamera_stream)
     if named.isdecimal():
         named = f"/dev/video{named}"
     if named.startswith("/dev/"):
         return DeviceSource(named, camera.width, camera.height, camera.hang_s)
-    if re.match(r"(?i)(rtsps?|https?)://", named):
-        return StreamSource(named, camera.hang_s)
-    return VideoFileSource(base / named, loop=camera.loop)
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", named)
+    if scheme is None:
+        return replay(base / Path(named).expanduser(), camera.fps, loop=camera.loop)
+    if scheme[1].lower() not in STREAMS:
+        raise InputError(
+            f"camera {camera.id}: a source cannot begin with {scheme[0]}; streams begin with {', '.join(STREAMS)}://, "
+            "files are named by their path"
+        )
+    return StreamSource(named, camera.hang_s)

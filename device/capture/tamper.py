@@ -166,7 +166,8 @@ class _Look:
         down = cv2.convertScaleAbs(cv2.Sobel(smooth, cv2.CV_16S, 0, 1))
         strength = cv2.resize(cv2.add(across, down), _CELLS, interpolation=cv2.INTER_AREA)
         self.edges: Plane = strength.astype(np.float32)
-        self.detail = float(cv2.mean(self.edges)[0])
+        # The second derivative: a blur that leaves the large shapes takes most of it away.
+        self.detail = float(cv2.mean(cv2.convertScaleAbs(cv2.Laplacian(smooth, cv2.CV_16S)))[0])
 
 
 def _likeness(edges: Plane, learnt: Plane) -> npt.NDArray[np.float32] | None:
