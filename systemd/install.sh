@@ -57,11 +57,12 @@ build_environment() {
   local new=$home/venv.new flags=()
   ! is_pi || flags=(--system-site-packages)
   rm -rf "$new"
-  "$python" -m venv "${flags[@]}" "$new"
+  "$python" -m venv --without-pip "${flags[@]}" "$new"
+  "$python" -m venv "$workshop/pip"
   say "installing the locked packages (some minutes on a Pi)"
   # All of them into the environment, also where apt has one of the same version: apt's simplejpeg is built for NumPy 1.
-  "$new/bin/python" -m pip install --quiet --disable-pip-version-check --ignore-installed --no-compile \
-    --no-deps --require-hashes --requirement "$source_dir/requirements/pi.txt"
+  "$workshop/pip/bin/python" -m pip --python "$new/bin/python" install --quiet --disable-pip-version-check \
+    --ignore-installed --no-compile --no-deps --require-hashes --requirement "$source_dir/requirements/pi.txt"
   site=$("$new/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   # The program lies beside the environment, so that models/ is found next to it.
   echo "$prefix" > "$site/sereno.pth"
@@ -170,6 +171,8 @@ start_service() {
 check_request
 check_machine
 find_python
+workshop=$(mktemp -d)
+trap 'rm -rf "$workshop"' EXIT
 mkdir -p "$home"
 build_environment
 copy_program
