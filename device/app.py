@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,6 +37,9 @@ from device.web.live import LiveView
 from device.web.server import WebServer
 from device.web.users import UserStore
 
+if TYPE_CHECKING:
+    from device.publish.broker import EmbeddedBroker
+
 log = logging.getLogger(__name__)
 
 CACHE = INSTALL_ROOT / ".cache"
@@ -44,7 +49,7 @@ DRAIN_S = 10.0
 
 
 def overrides(source: str | None, pace: str | None) -> dict[str, object]:
-    """Settings of the command line; they stand above the file's. A relative source is relative to the working folder."""
+    """Settings of the command line; they stand above the file's; a relative source starts from the working folder."""
     given: dict[str, object] = {}
     if source is not None:
         given["cameras.0.source"] = resolve_source(source, Path.cwd())
@@ -210,7 +215,7 @@ class CameraBox:
     def _camera_set(self, config: settings.Config, base: Path) -> CameraSet:
         changed = threading.Condition()
         readers = [
-            Reader(camera, lambda camera=camera: open_source(camera, base, CACHE), self._on_failure, changed=changed)
+            Reader(camera, partial(open_source, camera, base, CACHE), self._on_failure, changed=changed)
             for camera in config.cameras
         ]
         return CameraSet(readers)
@@ -232,7 +237,9 @@ class CameraBox:
         self._stop.set()
 
 
-def _with_broker(config: settings.Config, on_failure: Any) -> tuple[Any, settings.Config]:
+def _with_broker(
+    config: settings.Config, on_failure: Callable[[str, BaseException], None]
+) -> tuple[EmbeddedBroker | None, settings.Config]:
     """The embedded broker where it is asked for, and the configuration with its port."""
     if not (config.mqtt.enabled and config.mqtt.embedded):
         return None, config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -12,6 +13,8 @@ from device import __version__
 from device.datatypes import CameraHealth, Observation
 from device.system.health import HealthReader
 from device.system.metrics import Registry
+
+log = logging.getLogger(__name__)
 
 RATE_WINDOW_S = 10.0
 
@@ -52,6 +55,7 @@ class StatusBoard:
             self._inference.observe(observation.inference_s)
             if self.first_detection_s is None:
                 self.first_detection_s = now - self._started
+                log.info("first look of the detector %.1f s after the start", self.first_detection_s)
 
     def fps(self, camera: str) -> float:
         """Frames looked at a second, over the last ten."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,9 @@ import click
 from device.errors import SerenoError
 
 if TYPE_CHECKING:
-    from device.config import Camera, Config
+    from device.config import Camera, Config, Mqtt
 
 CAMERA_S = 20.0
-BROKER_S = 5.0
 EARLIEST = 1_760_000_000
 """Seconds since 1970 of a day in 2025: a clock before that has never been set."""
 
@@ -62,7 +62,7 @@ def findings(config: Config, path: Path) -> Iterator[Finding]:
     yield _try("storage", lambda: _storage(config, base))
     yield _try("model", lambda: _model(config, base))
     for camera in config.cameras:
-        yield _try(f"camera {camera.id}", lambda camera=camera: _camera(camera, base))
+        yield _try(f"camera {camera.id}", partial(_camera, camera, base))
     yield _broker(config) if config.mqtt.enabled else Finding("broker", None, "mqtt.enabled is false")
     yield _page(config) if config.web.enabled else Finding("page", None, "web.enabled is false")
     yield _clock()
@@ -132,11 +132,29 @@ def _camera(camera: Camera, base: Path) -> str:
 
 
 def _broker(config: Config) -> Finding:
-    from device.publish.connection import probe
-
     if config.mqtt.embedded:
         return Finding("broker", True, "embedded, started with `sereno run`")
-    return _try("broker", lambda: probe(config.mqtt, config.device.id, BROKER_S))
+    return _try("broker", lambda: _connect(config.mqtt))
+
+
+def _connect(mqtt: Mqtt) -> str:
+    from paho.mqtt.enums import MQTTProtocolVersion
+
+    from device.errors import InputError
+    from device.publish.connection import Connection, ConnectionFailed, address, tls_context
+
+    five, older = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+    for version in [older] if mqtt.protocol == "3.1.1" else [five] if mqtt.protocol == "5" else [five, older]:
+        # An id of its own, so that a running daemon is not thrown out.
+        connection = Connection(mqtt, "", version, tls_context(mqtt.tls), will=None)
+        try:
+            connection.open()
+        except ConnectionFailed as error:
+            sentence = str(error)
+            continue
+        connection.close()
+        return f"{address(mqtt)}, MQTT {'5' if version == five else '3.1.1'}"
+    raise InputError(sentence)
 
 
 def _page(config: Config) -> Finding:

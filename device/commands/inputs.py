@@ -56,7 +56,7 @@ def is_video(path: Path) -> bool:
 def pictures(path: Path) -> Iterator[Picture]:
     """Every picture of one file; a file that cannot be read, or not to its end, gives one with `error`."""
     if not is_video(path):
-        yield _still(path)
+        yield still(path)
         return
     source = VideoFileSource(path)
     index = 0
@@ -74,7 +74,8 @@ def pictures(path: Path) -> Iterator[Picture]:
         source.close()
 
 
-def _still(path: Path) -> Picture:
+def still(path: Path) -> Picture:
+    """One image file; with `error` where it cannot be read."""
     try:
         return Picture(path, None, read_picture(path))
     except InputError as error:

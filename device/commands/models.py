@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+from device.errors import InputError
+
+if TYPE_CHECKING:
+    from device.inference.manifest import Bundle
 
 
 @click.group()
@@ -11,33 +18,65 @@ def models() -> None:
 
 
 @models.command("list")
-def list_models() -> None:
-    """What there is, and what each scores."""
+@click.option("--labels", is_flag=True, help="Print the labels of each, too.")
+@click.pass_context
+def list_models(ctx: click.Context, labels: bool) -> None:
+    """What there is, and what each was measured to score."""
     from device.inference.manifest import list_bundles
 
     found = list_bundles()
     if not found:
-        click.echo("no bundles: `make export MODEL=yolov8n` makes some", err=True)
-    for folder in found:
-        _describe(folder)
+        raise InputError("there is no bundle: `make export MODEL=yolov8n` makes some")
+    for listed in found:
+        if listed.bundle is None:
+            click.echo(f"{listed.path}: {listed.error}", err=True)
+        else:
+            _describe(listed.bundle, labels)
+    ctx.exit(0 if all(listed.bundle for listed in found) else 1)
+
+
+def _describe(bundle: Bundle, labels: bool) -> None:
+    manifest = bundle.manifest
+    files = ", ".join(f"{file.runtime} {file.precision} {file.bytes / 1e6:.1f} MB" for file in manifest.files)
+    click.echo(f"{manifest.name} {manifest.version}  {manifest.task}  {manifest.input.width}x{manifest.input.height}")
+    click.echo(f"    {bundle.path}: {files}")
+    for row in manifest.metrics:
+        click.echo(
+            f"    {row.get('dataset')} {row.get('split')}: {row.get('metric')} {row.get('quantized')}"
+            f" (float {row.get('float')})"
+        )
+    if labels:
+        click.echo(f"    {', '.join(manifest.labels)}")
 
 
 @models.command()
 @click.argument("names", nargs=-1)
 @click.pass_context
 def verify(ctx: click.Context, names: tuple[str, ...]) -> None:
-    """Check every file's sha256 and that the runtime opens it; all bundles, or those of NAMES."""
-    from device.commands.modelfiles import verify_bundle
+    """Check every file's sha256 and that its runtime opens and runs it: all bundles, or those of NAMES."""
+    from device.inference.manifest import list_bundles
 
-    bad = sum(not verify_bundle(name) for name in names or _all_names())
+    bad = 0
+    for name in names or [str(listed.path) for listed in list_bundles()]:
+        try:
+            click.echo(f"{name}: ok ({_verify(name)})")
+        except InputError as error:
+            bad += 1
+            click.echo(f"sereno: {error}", err=True)
     ctx.exit(1 if bad else 0)
 
 
-def _all_names() -> list[str]:
-    from device.inference.manifest import list_bundles
+def _verify(name: str) -> str:
+    """Open and run each file of a bundle once; what was run. Raises InputError."""
+    import numpy as np
 
-    return [str(folder) for folder in list_bundles()]
+    from device.inference.interpreter import open_interpreter
+    from device.inference.manifest import find_bundle, load_bundle
 
-
-def _describe(folder: object) -> None:
-    click.echo(str(folder))
+    bundle = load_bundle(find_bundle(name))
+    size = bundle.manifest.input
+    for file in bundle.manifest.files:
+        interpreter = open_interpreter(bundle, runtime=file.runtime)
+        interpreter.write(np.zeros((size.height, size.width, 3), np.uint8))
+        interpreter.invoke()
+    return ", ".join(f"{file.runtime} {file.precision}" for file in bundle.manifest.files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,14 @@ config_option = click.option(
 def open_users(config_path: Path | None) -> UserStore:
     """The users of a configuration's storage folder, or of the default one."""
     from device import configfile
+    from device.config import Config, Device
     from device.web.users import UserStore
 
-    return UserStore(configfile.storage_of(config_path))
+    config = configfile.load(config_path, secrets=False) if config_path else None
+    base = config_path.parent if config_path else Path.cwd()
+    folder = configfile.storage_path(config or Config(device=Device(role="camera")), base)
+    folder.mkdir(parents=True, exist_ok=True)
+    return UserStore(folder / "users.db")
 
 
 @click.group()
@@ -62,7 +68,7 @@ def add(name: str, config_path: Path | None, password_stdin: bool) -> None:
 def passwd(name: str, config_path: Path | None, password_stdin: bool) -> None:
     """Set a password; makes the user where there is none of that NAME (default: admin). Open sessions end."""
     store = open_users(config_path)
-    if name in store.list():
+    if store.exists(name):
         store.set_password(name, _ask_password(password_stdin))
     else:
         store.add(name, _ask_password(password_stdin))
@@ -73,8 +79,8 @@ def passwd(name: str, config_path: Path | None, password_stdin: bool) -> None:
 @config_option
 def list_users(config_path: Path | None) -> None:
     """List the users."""
-    for name in open_users(config_path).list():
-        click.echo(name)
+    for user in open_users(config_path).list():
+        click.echo(f"{user.name}  password of {time.strftime('%Y-%m-%d %H:%M', time.localtime(user.changed))}")
 
 
 @users.command()
@@ -114,8 +120,8 @@ def add_token(name: str, config_path: Path | None) -> None:
 @config_option
 def list_tokens(config_path: Path | None) -> None:
     """List the keys' names."""
-    for name in open_users(config_path).list_tokens():
-        click.echo(name)
+    for known in open_users(config_path).list_tokens():
+        click.echo(f"{known.name}  of {time.strftime('%Y-%m-%d %H:%M', time.localtime(known.created))}")
 
 
 @token.command("revoke")
