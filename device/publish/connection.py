@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -19,6 +19,7 @@ from device.errors import InputError
 from device.publish.messages import Message
 
 CONNECT_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 6.0
 UNSUPPORTED_VERSION, BAD_PASSWORD, NOT_AUTHORIZED, TAKEN_OVER = 0x84, 0x86, 0x87, 0x8E
 FAILURE = 0x80
 """Reason codes from here on are refusals (MQTT 5.0, section 2.4)."""
@@ -27,14 +28,13 @@ FAILURE = 0x80
 class ConnectionFailed(Exception):
     """Why there is no connection, in one sentence.
 
-    `version`: the broker refused this version of MQTT. `silent`: it hung up without a word, which brokers do that do not
-    know the version, among other reasons.
+    `reason` says what may have to do with the version of MQTT: `version` (the broker refused it), `hung up` (without a
+    word) or `no answer`; brokers that do not know the version do each of the three, other things do the latter two.
     """
 
-    def __init__(self, sentence: str, version: bool = False, silent: bool = False) -> None:
+    def __init__(self, sentence: str, reason: Literal["", "version", "hung up", "no answer"] = "") -> None:
         super().__init__(sentence)
-        self.version = version
-        self.silent = silent
+        self.reason = reason
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext | None:
@@ -112,17 +112,17 @@ class Connection:
             self.client.connect(self.mqtt.host, self.mqtt.port, self.mqtt.keepalive_s, clean_start=clean)
         except OSError as error:
             raise ConnectionFailed(explain(error, self.mqtt)) from error
-        deadline = time.monotonic() + CONNECT_TIMEOUT_S
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
         while self._connack is None and self.alive and time.monotonic() < deadline:
             self.step(0.5)
         if self._connack is None:
-            silent = not self.alive
-            self.close()
-            raise ConnectionFailed(_no_answer(self.mqtt, silent), silent=silent)
+            hung_up = not self.alive
+            self.client.disconnect()
+            raise ConnectionFailed(_no_answer(self.mqtt, hung_up), "hung up" if hung_up else "no answer")
         if self._connack.value >= FAILURE:
             self.close()
             version = self._connack.value == UNSUPPORTED_VERSION
-            raise ConnectionFailed(explain_refusal(self._connack, self.mqtt), version=version)
+            raise ConnectionFailed(explain_refusal(self._connack, self.mqtt), "version" if version else "")
 
     @property
     def alive(self) -> bool:
@@ -227,8 +227,8 @@ def explain_refusal(reason: ReasonCode, mqtt: Mqtt) -> str:
     return f"the broker at {where} refuses the connection ({reason})"
 
 
-def _no_answer(mqtt: Mqtt, silent: bool) -> str:
-    if silent:
+def _no_answer(mqtt: Mqtt, hung_up: bool) -> str:
+    if hung_up:
         return (
             f"the broker at {address(mqtt)} hung up without an answer: is that an MQTT port, "
             "and does it expect TLS (mqtt.tls) or a client certificate?"

@@ -66,8 +66,8 @@ class Delivery:
             self._in_flight[packet_id] = message
 
     def fill(self) -> None:
-        """Send what waits, states first, until the window is full. All states go at a new connection, so a broker
-        that forgot them learns the truth."""
+        """Send what waits until the window is full: states first, all of them at a new connection, so that a broker
+        which forgot them learns the truth."""
         for version, message in self._outbox.states(self._sent_version):
             if len(self._in_flight) >= self._window or not self._connection.alive:
                 return
@@ -100,8 +100,7 @@ class Delivery:
             self.acknowledged += len(done)
 
     def _refuse(self, message: Message, reason: int) -> None:
-        """A message with `seq` must not be lost, so it blocks what follows until the broker takes it; a state may
-        be."""
+        """A message with `seq` must not be lost, so it blocks what follows until the broker takes it; a state may."""
         sentence = (
             f"the broker at {address(self._connection.mqtt)} refuses to take {message.topic} (reason 0x{reason:02x}): "
             "its access rules must let this device publish there"
@@ -114,8 +113,7 @@ class Delivery:
 
 
 class MqttPublisher:
-    """Connects, and comes back when it was disconnected, for ever; a broker that is not there is reported once, not
-    each time."""
+    """Connects, and comes back when it was disconnected, for ever; what is wrong is logged once, not each time."""
 
     def __init__(
         self,
@@ -145,10 +143,11 @@ class MqttPublisher:
         self._backoff_s = backoff_s
         self._delay_s = backoff_s[0]
         self._tls = tls_context(mqtt.tls)
-        self._version = MQTT311 if mqtt.protocol == "3.1.1" else MQTT5
+        # The embedded broker does not refuse MQTT 5, it waits for more: there is no need to find that out.
+        self._version = MQTT311 if mqtt.protocol == "3.1.1" or mqtt.embedded else MQTT5
         self._version_known = False
-        self._silent_in_a_row = 0
-        self._state, self._message = "starting", ""
+        self._hung_up = 0
+        self._state, self._message = "connecting", ""
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._wake_r, self._wake_w = socket.socketpair()
@@ -162,7 +161,7 @@ class MqttPublisher:
         self._worker.start()
 
     def stop(self, drain_s: float = 10.0) -> None:
-        """Send what waits for at most `drain_s` seconds, publish `offline`, disconnect. What is left stays in the
+        """Send what waits for at most `drain_s` seconds, publish `offline`, disconnect. The rest stays in the
         outbox."""
         self._deadline = time.monotonic() + drain_s
         self._stopping.set()
@@ -172,8 +171,9 @@ class MqttPublisher:
         self._state = "stopped"
 
     def health(self) -> dict[str, Any]:
-        """`state` (starting, ok, down, stopped), `message` (a sentence, empty when all is well), `queued`, `dropped`,
-        `protocol`, `broker`."""
+        """`state` (connected, connecting, stopped), `message` (a sentence, empty when all is well), `queued`,
+        `dropped`,
+        `protocol` (None before the broker has taken one) and `broker`."""
         return {
             "state": self._state,
             "message": self._message,
@@ -207,32 +207,34 @@ class MqttPublisher:
                 return self._connect()
             self._down(str(failure))
             return None
-        self._silent_in_a_row = 0
+        self._hung_up = 0
         self._version_known = True
         return connection
 
     def _fall_back(self, failure: ConnectionFailed) -> bool:
-        """Whether to try MQTT 3.1.1 now: the broker refused 5, or hung up on it twice without ever having taken it."""
-        self._silent_in_a_row = self._silent_in_a_row + 1 if failure.silent else 0
-        if self._mqtt.protocol != "auto" or self._version == MQTT311:
-            if failure.silent and self._mqtt.protocol == "auto" and not self._version_known:
+        """Whether to try MQTT 3.1.1 now: the broker refused 5, or did not answer it, or hung up on it twice."""
+        if self._mqtt.protocol != "auto":
+            return False
+        self._hung_up = self._hung_up + 1 if failure.reason == "hung up" else 0
+        if self._version == MQTT311:
+            if failure.reason and not self._version_known:
                 self._version = MQTT5  # It was not the version, then: ask for the better one next time.
             return False
-        if failure.version or (self._silent_in_a_row >= 2 and not self._version_known):
-            log.warning("the broker at %s refuses MQTT 5: trying 3.1.1", address(self._mqtt))
+        guess = failure.reason == "no answer" or self._hung_up >= 2
+        if failure.reason == "version" or (guess and not self._version_known):
+            log.warning("the broker at %s does not take MQTT 5: trying 3.1.1", address(self._mqtt))
             self._version = MQTT311
-            self._silent_in_a_row = 0
             return True
         return False
 
     def _down(self, sentence: str) -> None:
         if sentence != self._message:
             log.warning("%s (events are kept until then)", sentence)
-        self._state, self._message = "down", sentence
+        self._state, self._message = "connecting", sentence
 
     def _up(self) -> None:
         log.info("connected to the broker at %s, MQTT %s", address(self._mqtt), NAMES[self._version])
-        self._state, self._message = "ok", ""
+        self._state, self._message = "connected", ""
 
     def _serve(self, connection: Connection) -> None:
         delivery = Delivery(connection, self._outbox)

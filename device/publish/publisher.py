@@ -3,6 +3,7 @@ health."""
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import sqlite3
@@ -222,8 +223,8 @@ class Publisher:
         entries = [entry for event in batch for entry in self._entries(event)]
         self._outbox.write(entries)
         for entry in entries:
-            if entry.event:
-                self.store.announce(entry.event)
+            if entry.event and entry.message:
+                self.store.announce(json.loads(entry.message.payload))
 
     def _entries(self, event: Event) -> list[Entry]:
         if isinstance(event, ObjectCount):

@@ -1,5 +1,4 @@
-"""The events of the last days: what the page lists, what a subscriber hears as it happens, and which were open at a
-crash."""
+"""The events of the last days: what the page lists, what a reader hears as it happens, what was open at a crash."""
 
 from __future__ import annotations
 
@@ -9,7 +8,6 @@ import queue
 import sqlite3
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 from device.publish.database import Database
 from device.publish.messages import Payload
@@ -119,8 +117,8 @@ class EventStore:
         return {**after, "type": event.type, "has_snapshot": bool(there)}
 
     def snapshot(self, event_id: str) -> bytes | None:
-        """An event's picture (JPEG); None where there is none. `event_id` may be anything: only ids that are listed
-        become file names."""
+        """An event's picture (JPEG), None where there is none. `event_id` may be anything: only listed ids are looked
+        up."""
         with self._database.lock:
             row = self._database.connection.execute("SELECT camera, id FROM event WHERE id = ?", (event_id,)).fetchone()
         return self._snapshots.read(row[0], row[1]) if row else None
@@ -153,7 +151,7 @@ class EventStore:
             )
 
     def subscribe(self) -> Subscription:
-        """Hear events from now on, each as `recent` gives it. Close it after use."""
+        """Hear events from now on, each as on MQTT: `type`, `device`, `seq`, `before`, `after`. Close it after use."""
         subscription = Subscription(self)
         with self._lock:
             self._subscriptions.add(subscription)
@@ -164,11 +162,9 @@ class EventStore:
         with self._lock:
             self._subscriptions.discard(subscription)
 
-    def announce(self, event: StoredEvent) -> None:
-        """Tell every subscriber."""
+    def announce(self, message: Payload) -> None:
+        """Tell every subscriber; `message` is as on MQTT."""
         with self._lock:
             subscriptions = list(self._subscriptions)
-        if subscriptions:
-            shown: dict[str, Any] = self._shown(event)
-            for subscription in subscriptions:
-                subscription.offer(shown)
+        for subscription in subscriptions:
+            subscription.offer(message)
