@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from device import config
@@ -17,13 +18,16 @@ log = logging.getLogger(__name__)
 FIRST_CAMERA = "/dev/video0"
 
 
-def demo_source(camera: config.Camera, cache: Path, device: str = FIRST_CAMERA) -> Source:
+def demo_source(
+    camera: config.Camera, cache: Path, device: str = FIRST_CAMERA, footage: Callable[[Path], Path] = demo_clip
+) -> Source:
     """Choose what the demonstration shows; what it chose is its `description`.
 
     Args:
         camera: its settings.
         cache: where the footage is kept, and fetched to.
         device: the camera that is tried first. One that is there but does not work is said, and passed over.
+        footage: fetches the clip into `cache`; raises InputError where it cannot.
     """
     if Path(device).exists():
         first = DeviceSource(device, camera.width, camera.height, camera.hang_s)
@@ -35,7 +39,7 @@ def demo_source(camera: config.Camera, cache: Path, device: str = FIRST_CAMERA) 
             first.close()
             return first
     try:
-        clip = demo_clip(cache)
+        clip = footage(cache)
     except InputError as error:
         log.warning("no camera at %s, and no footage (%s): showing a drawn scene", device, error)
         return SceneSource(camera.width, camera.height, camera.fps)

@@ -288,7 +288,8 @@ class PresentationTimes:
 
 def without_password(url: str) -> str:
     """A URL as it may be shown: the password before the host, and secrets in the query, replaced by ***."""
-    shown = re.sub(r"(?<=//)([^/@:]*):[^/]*@", r"\1:***@", url)
+    # A password may hold anything, also "/" and "@"; what is all digits up to a "/" is a port.
+    shown = re.sub(r"(?<=//)([^/@:]*):(?!\d+/)\S*@", r"\1:***@", url)
     return re.sub(r"(?i)([?&][^=&]*(?:pass|pwd|token|key|auth)[^=&]*=)[^&]*", r"\1***", shown)
 
 

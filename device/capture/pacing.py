@@ -32,19 +32,23 @@ class Clock:
 class Decimator:
     """Chooses the frames to look at, `fps` a second at most, by their times alone: the same ones at any pace.
 
-    A frame is due when it reaches the next point of a grid of 1/fps steps, so the rate has no drift. A quarter of a
-    step early counts as due: a camera set to that very rate delivers a little early or late, and would lose frames.
+    A frame is due when it reaches the next point of a grid of 1/fps steps, so the rate has no drift. A little early
+    counts as due: a camera set to that very rate delivers now early, now late, and would lose frames.
     """
 
     def __init__(self, fps: float) -> None:
         self._step = 1.0 / fps
         self._next: float | None = None
+        self._before = 0.0
 
     def due(self, time_s: float) -> bool:
         """Whether the frame of this time (seconds, never decreasing) is to be looked at."""
         if self._next is None:
-            self._next = time_s
-        if time_s < self._next - self._step / 4:
+            self._next = self._before = time_s
+        # A quarter of a step at most, and of a quick source less than half the way from the frame before to this one.
+        early = min(self._step / 4, 0.4 * (time_s - self._before))
+        self._before = time_s
+        if time_s < self._next - early:
             return False
         # After a gap the grid goes on where the frames are; what was missed is not made up for by a burst.
         missed = math.floor((time_s - self._next) / self._step + 1e-6)
