@@ -37,7 +37,7 @@ def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> bool:
 
 
 class Mosquitto:
-    """A broker with persistence. `extra` is added to its configuration, `listener` replaces the line that opens the port."""
+    """A broker with persistence. `extra` is added to its configuration, `listener` replaces what opens the port."""
 
     def __init__(self, folder: Path, extra: str = "allow_anonymous true", listener: str = "") -> None:
         found = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")

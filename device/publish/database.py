@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS event (
 );
 CREATE INDEX IF NOT EXISTS event_start ON event (start_time);
 CREATE INDEX IF NOT EXISTS event_open ON event (id) WHERE end_time IS NULL;
+INSERT INTO sqlite_sequence SELECT 'outbox', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'outbox');
 """
 
 POWER_CUT_GAP = 10_000
@@ -102,14 +103,13 @@ class Database:
     def _first_seq(self) -> int:
         """The number after the last that was ever given out; says in the file that it is in use."""
         with self.transaction() as connection:
-            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-            last = row[0] if row else 0
+            last = int(connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()[0])
             boot = _boot_id()
             if last and self.meta("open") not in ("", boot):
                 log.warning("the power was cut while sereno ran: seq goes on after a gap of %d", POWER_CUT_GAP)
                 last += POWER_CUT_GAP
             self.set_meta("open", boot)
-        return int(last) + 1
+        return last + 1
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -124,6 +124,11 @@ class Database:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
+
+    def remember_seq(self) -> None:
+        """Never give out a number again, even where no row bears it (sent from memory); belongs inside a transaction."""
+        last = self.next_seq - 1
+        self.connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'outbox' AND seq < ?", (last, last))
 
     def meta(self, key: str) -> str:
         """A remembered word; empty where there is none."""

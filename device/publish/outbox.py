@@ -7,7 +7,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -93,7 +93,7 @@ class Outbox:
     def retry(self) -> None:
         """Try again what the disk has refused; costs nothing where there is nothing. Call every few seconds."""
         with self._database.lock:
-            if (self._held or self._acknowledged) and time.monotonic() - self._refused_at >= RETRY_S:
+            if (self._held or self._acknowledged or self.trouble) and time.monotonic() - self._refused_at >= RETRY_S:
                 self._flush()
 
     def _flush(self) -> None:
@@ -106,6 +106,7 @@ class Outbox:
                     if entry.event:
                         save_event(connection, entry.event)
                 self._trim(connection)
+                self._database.remember_seq()
         except sqlite3.Error as error:
             self._count, self.dropped = count, dropped
             self._refused(error)
@@ -201,12 +202,15 @@ class Outbox:
             messages += [e.message for e in self._held if e.message and e.message.seq and e.message.seq > after]
             return [message for message in messages if message.seq not in self._acknowledged][:limit]
 
-    def acknowledge(self, seqs: Iterable[int]) -> None:
+    def acknowledge(self, seqs: Collection[int]) -> None:
         """The broker has these: remove them."""
         with self._database.lock:
-            self._acknowledged.update(seqs)
+            done = set(seqs)
             if self._held:
-                self._held = deque(self._without_message(entry) for entry in self._held)
+                done -= {entry.message.seq for entry in self._held if entry.message and entry.message.seq in done}
+                self._held = deque(_without(entry, seqs) for entry in self._held)
+            self._acknowledged |= done
+            if self.trouble:
                 return
             count = self._count
             try:
@@ -216,11 +220,6 @@ class Outbox:
             except sqlite3.Error as error:
                 self._count = count
                 self._refused(error)
-
-    def _without_message(self, entry: Entry) -> Entry:
-        if entry.message and entry.message.seq in self._acknowledged:
-            return replace(entry, message=None)
-        return entry
 
     def _delete(self, connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
         for seq in seqs:
@@ -238,5 +237,9 @@ class Outbox:
         """Messages that the broker has not acknowledged."""
         with self._database.lock:
             held = sum(1 for entry in self._held if entry.message and entry.message.seq)
-            waiting = sum(1 for seq in self._acknowledged)
-            return max(0, self._count + held - waiting) if self._queueing else 0
+            return max(0, self._count + held - len(self._acknowledged)) if self._queueing else 0
+
+
+def _without(entry: Entry, seqs: Collection[int]) -> Entry:
+    """The entry without its message, where that is among `seqs`; its event is still to be listed."""
+    return replace(entry, message=None) if entry.message and entry.message.seq in seqs else entry

@@ -30,6 +30,8 @@ PERSON = TrackedObject(
     active=True,
 )
 
+PICTURE = np.full((720, 1280, 3), (40, 90, 160), np.uint8)
+
 
 def event(kind: EventType = "new", picture: bool = False, **changes: Any) -> ObjectEvent:
     """An event about a person, with `changes` to what holds after it."""
@@ -37,8 +39,7 @@ def event(kind: EventType = "new", picture: bool = False, **changes: Any) -> Obj
         changes = {"end_time": PERSON.frame_time + 1, "active": False, **changes}
     after = replace(PERSON, **changes)
     before = replace(after, end_time=None)
-    image = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
-    best = BestFrame(image, after.box, after.label, after.score, after.frame_time) if picture else None
+    best = BestFrame(PICTURE, after.box, after.label, after.score, after.frame_time) if picture else None
     return ObjectEvent(kind, before, after, best)
 
 

@@ -82,13 +82,17 @@ def test_ok__broker_restart_loses_and_reorders_nothing(
     heard = subscribe()
     box = publisher(port=broker.port)
     broker.save()
-    for number in range(300):
+    for number in range(200):
         for one in life(number):
             box.accept(one)
-        if number == 100:
-            getattr(broker, how)()
-        if number == 200:
-            broker.start()
+    assert eventually(lambda: len(heard.heard) > 50)
+    getattr(broker, how)()
+    for number in range(200, 300):
+        for one in life(number):
+            box.accept(one)
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connecting")
+    assert "was lost" in box.health()["mqtt"]["message"] or "no broker at" in box.health()["mqtt"]["message"]
+    broker.start()
     assert eventually(lambda: len(heard.seqs()) == 600, 20), f"{len(heard.seqs())} of 600 arrived"
     assert heard.seqs() == list(range(1, 601))
     assert eventually(lambda: box.health()["mqtt"]["queued"] == 0)
@@ -147,8 +151,9 @@ def test_ok__after_a_kill_open_events_end_and_counts_go_to_zero(
     code = CHILD.split("for number")[0] + (
         "from tests.publish.samples import event\n"
         "from device.datatypes import CameraState, ObjectCount\n"
-        "for one in (event('new', picture=True), event('update', frame_time=1607123999.5), ObjectCount('front', 'person', 3),"
-        "  CameraState('front', 'motion', True, 1.0)):\n    box.accept(one)\n"
+        "for one in (event('new', picture=True), event('update', frame_time=1607123999.5),\n"
+        "            ObjectCount('front', 'person', 3), CameraState('front', 'motion', True, 1.0)):\n"
+        "    box.accept(one)\n"
         "box.flush(10)\nprint('written', flush=True)\nthreading.Event().wait()\n"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "state"), str(broker.port), "0"]
