@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
 import zlib
@@ -40,16 +39,14 @@ def read_picture(path: Path) -> Image:
         InputError: it is missing, empty, cut short, damaged, no such picture, or of more than 80 million pixels.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
-            if stat.S_ISDIR(status.st_mode):
-                raise InputError(f"{path} is a folder, where a picture was wanted")
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{path} is no regular file, where a picture was wanted")
-            if status.st_size > MAX_BYTES:
-                raise InputError(f"{path} has {status.st_size:,} bytes; pictures have at most {MAX_BYTES:,}")
-            content = stream.read(MAX_BYTES)
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{path} is a folder, where a picture was wanted")
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path} is no regular file, where a picture was wanted")
+        if status.st_size > MAX_BYTES:
+            raise InputError(f"{path} has {status.st_size:,} bytes; pictures have at most {MAX_BYTES:,}")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"the picture {path} cannot be read: {error.strerror}") from None
     return decode_picture(content, str(path))
@@ -140,7 +137,9 @@ def _measure_webp(content: bytes) -> tuple[int, int]:
 
 def _measure_bmp(content: bytes) -> tuple[int, int]:
     """From the information header, whose oldest kind has 12 bytes. A negative height means top row first."""
-    (length,) = struct.unpack_from("<I", content, 14)
+    declared, length = struct.unpack_from("<I8xI", content, 2)
+    if declared > len(content):
+        raise _Unreadable(_CUT_SHORT)
     width, height = struct.unpack_from("<HH" if length == 12 else "<ii", content, 18)
     return width, abs(height)
 

@@ -69,9 +69,7 @@ def _runtime() -> tuple[ModuleType, str]:
 def _hint(package: str) -> str:
     """What would help."""
     if package == "tflite-runtime":
-        return (
-            "it uses operations newer than tflite-runtime knows: install ai-edge-litert, or use `runtime: onnxruntime`"
-        )
+        return "tflite-runtime knows no newer operations: install ai-edge-litert, or set `model.runtime: onnxruntime`"
     return "the file is damaged or needs a newer runtime: make it again with `make export`"
 
 

@@ -1,4 +1,4 @@
-"""Bundles that are right are loaded; each that is not is refused in one sentence that says what, where and what to do."""
+"""Right bundles are loaded; each that is not is refused in one sentence: what, where, and what to do."""
 
 from __future__ import annotations
 
