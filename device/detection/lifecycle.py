@@ -16,9 +16,12 @@ from device.detection.zones import Zones
 BACK_AT_PLACE = 0.3
 """IoU with its old box from which a resting object that was lost counts as found again, rather than as another one:
 less than two neighbours at a table or in a car park overlap."""
-WALK = 1.0
-"""How far from where it was lost a moving object may be found again, in sizes (roots of its area) for each second: a
-person walks 1.4 m in a second and measures 1 m by this."""
+WALK = 1.4
+"""How far a moving object gets out of sight, in sizes (roots of its area) each second: a person walks 1.4 m, and their
+box measures 1 m by this."""
+LEFT_S = 0.5
+"""Who was last seen at the picture's border has left it: who appears there later is another. Not at once, though: at
+the border boxes are missed for a look or two."""
 
 IdFactory = Callable[[float], str]
 
@@ -179,6 +182,8 @@ def _may_be(newcomer: Subject, lost: Subject) -> bool:
     if lost.rest.stationary:
         return overlap(lost.track.xyxy, newcomer.first_box) >= BACK_AT_PLACE
     gap_s = newcomer.first_seen - lost.last_seen
+    if gap_s > LEFT_S and lost.at_border:
+        return False
     return _distance(lost, newcomer) <= WALK * gap_s * size(lost.track.xyxy)
 
 

@@ -138,6 +138,7 @@ class Subject:
         self.presence = Presence()
         self.portrait = Portrait()
         self.box = (0, 0, 0, 0)
+        self.at_border = False
         self.event_id: str | None = None
         self.told: TrackedObject | None = None
         self.told_at = 0.0
@@ -151,6 +152,7 @@ class Subject:
         self.last_seen, self.last_wall = frame.monotonic, frame.wall
         self.score, self.top_score = track.confidence, max(self.top_score, track.confidence)
         self.box = pixels(track.xyxy, width, height)
+        self.at_border = touches_border(track.xyxy, width, height)
         self.rest.see(track.xyxy, frame.monotonic)
         self.presence.see(zones.at(foot(track.xyxy, width, height), self.label), frame.monotonic)
         self.portrait.see(frame, track)

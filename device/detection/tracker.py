@@ -15,26 +15,30 @@ import numpy.typing as npt
 from device.config import Tracking
 from device.datatypes import Box, Detection, Track
 from device.detection.kalman import GATE, Array, BoxFilter, centred
+from device.inference.boxes import iou
 
-Rows = npt.NDArray[np.intp]
-
-HIGH = 0.4
-"""Detections from here on are believed on their own; weaker ones, from LOW, only continue a track."""
+HIGH = 0.5
+"""Detections from here on are believed on their own and begin tracks; weaker ones, from LOW, only continue one
+(ByteTrack's track_thresh; an int8 YOLOv8n at 320 is right nine times of ten from here on, COCO)."""
 LOW = 0.1
-"""Below this nothing is looked at (ByteTrack's own value: where a detector's noise begins)."""
-OVERLAP = 0.2
-"""Least IoU of a believed detection with the predicted box (ByteTrack: match_thresh 0.8 as a distance)."""
-WEAK_OVERLAP = 0.5
-"""Least IoU of a weak one: it has less to say for itself (ByteTrack's second association)."""
+"""Below this nothing is looked at (ByteTrack's own value). The detector in front must report from here on."""
+OVERLAP = 0.1
+"""Least IoU of a believed detection with the predicted box. ByteTrack asks 0.2 at 30 frames a second, the reference
+implementation 0.1; at 5 to 10 a second boxes overlap less."""
+WEAK_OVERLAP = 0.2
+"""Least IoU of a weak one: it has less to say for itself. ByteTrack asks 0.5, but the half-hidden people whom this round
+is for have boxes half as large."""
 SAME_OBJECT = 0.7
 """Two boxes of one group that overlap so much are one object given two labels: a detector's NMS works per class."""
-SECOND_CHANCE_S = 1.0
-"""A believed detection that overlaps no prediction may still be a track seen so short a time ago, if the filter finds
-it likely: at few frames a second a walker's boxes do not overlap. Later the gate is wider than two people."""
+OUT_OF_SIGHT = 0.1
+"""IoU that a track missed before must be ahead of one in sight for the same detection: who is hidden behind another
+person is predicted where that person is."""
+RECENT_S = 1.0
+"""Weak detections continue only tracks seen so short a time ago (ByteTrack: those of the frame before). So do believed
+ones that overlap no prediction but are as near as the filter finds likely, of tracks that missed one look at most: at
+few frames a second the boxes of a walker do not overlap."""
 MIN_HITS = 3
 """Detections that confirm a track, whatever the time: at 1 frame a second a single flicker must not do it."""
-TENTATIVE_MISSES = 1
-"""Looks in a row that a track may miss before it is confirmed (ByteTrack allows none, at 30 frames a second)."""
 
 _GROUPS = (
     ("car", "truck", "bus", "train"),
@@ -87,7 +91,10 @@ class _Path:
         """Whether to forget it. The time counts from the first look that missed it, not from a pause before."""
         if self.missed_since is None:
             return False
-        return now - self.missed_since >= lost_s or (not self.confirmed and self.misses > TENTATIVE_MISSES)
+        # ByteTrack drops a track that misses its second look. At few looks a second, with a small detector, that would
+        # cost real objects: one miss is forgiven, later half as many in a row as it was seen in.
+        is_doubtful = not self.confirmed and self.misses > max(1, self.hits // 2)
+        return is_doubtful or now - self.missed_since >= lost_s
 
     def track(self, predicted: Box) -> Track:
         """The track as others see it."""
@@ -112,10 +119,12 @@ class Tracker:
 
     Args:
         settings: when a track counts as confirmed, and how long one out of sight is kept.
+        high: confidence from which a detection begins a track, where objects of less than HIGH are wanted.
     """
 
-    def __init__(self, settings: Tracking) -> None:
+    def __init__(self, settings: Tracking, high: float = HIGH) -> None:
         self._settings = settings
+        self._high = high
         self._filter = BoxFilter()
         self._paths: list[_Path] = []
         self._next_id = 1
@@ -138,7 +147,7 @@ class Tracker:
         found = _one_label_each([d for d in detections if d.confidence >= LOW])
         unmatched = self._associate(found, now)
         self._drop_lost(now)
-        self._start([d for d in unmatched if d.confidence >= HIGH], now)
+        self._start([d for d in unmatched if d.confidence >= self._high], now)
         return self._tracks()
 
     def _associate(self, found: list[Detection], now: float) -> list[Detection]:
@@ -171,10 +180,11 @@ class Tracker:
     ) -> list[tuple[int, int]]:
         """The rounds of association, each among what those before left; what is taken is cleared in the two masks."""
         alike = np.array([[path.group == group_of(d.label) for d in found] for path in self._paths])
-        overlap = np.where(alike, iou(self._filter.boxes(), corners), -1.0)
-        believed = np.array([d.confidence >= HIGH for d in found])
-        confirmed = np.array([path.confirmed for path in self._paths])
-        recent = np.array([now - path.last_seen <= SECOND_CHANCE_S for path in self._paths])
+        overlap = np.where(alike, iou(self._filter.boxes().astype(np.float32), corners.astype(np.float32)), -1.0)
+        misses = np.array([path.misses for path in self._paths])
+        overlap -= OUT_OF_SIGHT * (misses[:, None] > 1)
+        believed = np.array([d.confidence >= self._high for d in found])
+        recent = np.array([now - path.last_seen <= RECENT_S for path in self._paths])
         pairs: list[tuple[int, int]] = []
 
         def take(similarity: Array, tracks: npt.NDArray[np.bool_], ones: npt.NDArray[np.bool_], least: float) -> None:
@@ -183,13 +193,12 @@ class Tracker:
                 free_tracks[rows[row]] = free_found[columns[column]] = False
                 pairs.append((int(rows[row]), int(columns[column])))
 
-        take(overlap, confirmed, believed, OVERLAP)
-        take(overlap, confirmed & recent, ~believed, WEAK_OVERLAP)
-        take(overlap, ~confirmed, believed, OVERLAP)
-        if (free_tracks & recent).any() and (free_found & believed).any():
+        take(overlap, misses >= 0, believed, OVERLAP)
+        take(overlap, recent, ~believed, WEAK_OVERLAP)
+        jumped = recent & (misses <= 1)
+        if (free_tracks & jumped).any() and (free_found & believed).any():
             nearness = 1.0 - self._filter.distance2(boxes) / GATE
-            take(np.where(alike, nearness, -1.0), recent, believed, 0.0)
-        take(overlap, ~confirmed, ~believed, WEAK_OVERLAP)
+            take(np.where(alike, nearness, -1.0), jumped, believed, 0.0)
         return pairs
 
     def _drop_lost(self, now: float) -> None:
@@ -214,16 +223,6 @@ class Tracker:
         return [path.track((b[0], b[1], b[2], b[3])) for path, b in zip(self._paths, predicted, strict=True)]
 
 
-def iou(ours: Array, theirs: Array) -> Array:
-    """Intersection over union of each of Nx4 with each of Kx4 corner boxes: NxK, 0 to 1."""
-    top_left = np.maximum(ours[:, None, :2], theirs[None, :, :2])
-    bottom_right = np.minimum(ours[:, None, 2:], theirs[None, :, 2:])
-    common = np.maximum(bottom_right - top_left, 0.0).prod(axis=2)
-    areas = [np.maximum((side[:, 2:] - side[:, :2]).prod(axis=1), 1e-9) for side in (ours, theirs)]
-    overlap: Array = common / (areas[0][:, None] + areas[1][None, :] - common)
-    return overlap
-
-
 def _assign(similarity: Array, least: float) -> list[tuple[int, int]]:
     """The pairs (row, column) of the best assignment (Jonker-Volgenant) with a similarity of at least `least`."""
     if not similarity.size or similarity.max() < least:
@@ -238,7 +237,7 @@ def _one_label_each(found: list[Detection]) -> list[Detection]:
     if len({d.label for d in found if d.label in _GROUP_OF}) < 2:
         return found
     found = sorted(found, key=lambda d: -d.confidence)
-    corners = np.array([d.xyxy for d in found], dtype=np.float64)
+    corners = np.array([d.xyxy for d in found], dtype=np.float32)
     over = iou(corners, corners) >= SAME_OBJECT
     kept: list[int] = []
     for i, d in enumerate(found):
