@@ -37,7 +37,10 @@ def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> bool:
 
 
 class Mosquitto:
-    """A broker with persistence. `extra` is added to its configuration, `listener` replaces what opens the port."""
+    """A broker with persistence. `extra` is added to its configuration, `listener` replaces what opens the port.
+
+    They may name `{folder}` and `{port}`.
+    """
 
     def __init__(self, folder: Path, extra: str = "allow_anonymous true", listener: str = "") -> None:
         found = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
@@ -51,10 +54,10 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         folder.mkdir(parents=True, exist_ok=True)
         self._config.write_text(
-            f"{listener or 'listener {port} 127.0.0.1'}\n".format(port=self.port)
+            f"{listener or 'listener {port} 127.0.0.1'}\n".format(port=self.port, folder=folder)
             + f"persistence true\npersistence_location {folder}/\nlog_dest file {self._log}\n"
             # A test's subscriber may be away for long, and a killed broker must not owe it anything.
-            + f"max_queued_messages 0\nmax_inflight_messages 0\nuser root\n{extra}\n"
+            + f"max_queued_messages 0\nmax_inflight_messages 0\nuser root\n{extra.format(folder=folder)}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -171,6 +171,8 @@ class Connection:
         self, client: paho.Client, userdata: object, flags: Any, reason: ReasonCode, properties: object
     ) -> None:
         del client, userdata, properties
+        if self.lost:
+            return  # paho tells twice of a disconnect by the broker, the second time without the reason.
         if flags.is_disconnect_packet_from_server and reason.value == TAKEN_OVER:
             self.lost = (
                 f"another client with the same id took over the connection to the broker at {address(self.mqtt)}: "
@@ -199,9 +201,9 @@ def explain(error: OSError, mqtt: Mqtt) -> str:
             f"the certificate of the broker at {where} is not trusted ({error.verify_message}): mqtt.tls.ca must name "
             "the authority that signed it, and mqtt.host the name that it was issued for"
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) or (mqtt.tls.enabled and isinstance(error, ConnectionResetError)):
         return (
-            f"no TLS with the broker at {where} ({error.reason or error}): "
+            f"no TLS with the broker at {where} ({error.strerror or error}): "
             "mqtt.port must be its TLS port, or mqtt.tls.enabled false"
         )
     if isinstance(error, socket.gaierror):

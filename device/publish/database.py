@@ -126,7 +126,7 @@ class Database:
                 raise
 
     def remember_seq(self) -> None:
-        """Never give out a number again, even where no row bears it (sent from memory); belongs inside a transaction."""
+        """Never give out a number again that no row bears (sent from memory); belongs inside a transaction."""
         last = self.next_seq - 1
         self.connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'outbox' AND seq < ?", (last, last))
 

@@ -106,7 +106,11 @@ class SnapshotFolder:
                 name, (modified, size) = next(iter(self._files.items()))
                 if self._bytes <= self._max_bytes and modified >= now - self._max_age_s:
                     break
-                (self.folder / name).unlink(missing_ok=True)
+                try:
+                    (self.folder / name).unlink(missing_ok=True)
+                except OSError as error:
+                    self._complain(f"cannot clear away snapshots in {self.folder}: {error.strerror}")
+                    break
                 del self._files[name]
                 self._bytes -= size
 

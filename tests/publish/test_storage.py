@@ -33,7 +33,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_fail__second_instance_is_told_who_is_first(publisher: MakePublisher, tmp_path: Path) -> None:
+def test_fail__second_instance_is_told_who_is_first(publisher: MakePublisher) -> None:
     publisher(enabled=False)
     with pytest.raises(
         InputError, match=rf"state is already in use by another sereno \(pid {os.getpid()}\): stop that one"
@@ -69,11 +69,10 @@ def test_fail__full_disk_at_the_start(publisher: MakePublisher, small_disk: Path
 def fill(folder: Path) -> Path:
     """Leave no byte free."""
     path = folder / "filler"
-    with path.open("wb") as file:
+    with path.open("wb", buffering=0) as file:
         try:
             while True:
-                file.write(b"x" * 4096)
-                file.flush()
+                file.write(b"x" * 512)
         except OSError:
             pass
     return path
@@ -98,9 +97,10 @@ def test_ok__disk_that_fills_up_later_costs_no_event(
     assert "full" in health["message"]
     assert heard.events()[-1]["after"]["has_snapshot"] is False
     filler.unlink()
-    assert eventually(
-        lambda: (box.flush(5), box.health()["storage"]["message"] == "")[1] or box.accept(event("update"))
-    )
+    box.accept(event("end", picture=True))
+    assert eventually(lambda: box.health()["storage"] == {"state": "ok", "message": "", "lost": 0})
+    assert eventually(lambda: len(heard.seqs()) == 202)
+    assert heard.events()[-1]["after"]["has_snapshot"] is True
     assert len(box.store.recent(500)) == 101, "what was held in memory is listed after all"
     heard.close()
 
