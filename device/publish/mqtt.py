@@ -25,6 +25,8 @@ WINDOW = 100
 MQTT5, MQTT311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 NAMES = {MQTT5: "5", MQTT311: "3.1.1"}
 GOODBYE_S = 2.0
+BRIEF_S = 3.0
+"""A connection that ends within so many seconds was not meant to be."""
 
 Status = Callable[[], Mapping[str, Any]]
 
@@ -146,8 +148,10 @@ class MqttPublisher:
         # The embedded broker does not refuse MQTT 5, it waits for more: there is no need to find that out.
         self._version = MQTT311 if mqtt.protocol == "3.1.1" or mqtt.embedded else MQTT5
         self._version_known = False
-        self._hung_up = 0
         self._state, self._message = "connecting", ""
+        self._told = ""
+        self._brief = 0
+        self._hung_up = 0
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._wake_r, self._wake_w = socket.socketpair()
@@ -228,8 +232,9 @@ class MqttPublisher:
         return False
 
     def _down(self, sentence: str) -> None:
-        if sentence != self._message:
+        if sentence != self._told:
             log.warning("%s (events are kept until then)", sentence)
+        self._told = sentence
         self._state, self._message = "connecting", sentence
 
     def _up(self) -> None:
@@ -255,9 +260,17 @@ class MqttPublisher:
             delivery.collect()
             if (delivery.acknowledged and not delivery.refusal) or now - connected_at > self._backoff_s[1]:
                 self._delay_s = self._backoff_s[0]
-        refusal = delivery.refusal
+                self._told = ""
         connection.close()
-        self._down(refusal or connection.lost)
+        self._brief = self._brief + 1 if time.monotonic() - connected_at < BRIEF_S else 0
+        self._down(delivery.refusal or (self._hint() if self._brief >= 3 else connection.lost))
+
+    def _hint(self) -> str:
+        """Brokers do not always say why they hang up."""
+        return (
+            f"the broker at {address(self._mqtt)} hangs up soon after each connection: do its access rules let this "
+            f"device publish to {self._topics.root}/#, and has no other device the id {self._client_id!r}?"
+        )
 
     def _step(self, connection: Connection, timeout_s: float) -> None:
         connection.step(max(0.0, timeout_s), self._wake_r)

@@ -27,7 +27,8 @@ def draw(best: BestFrame) -> Image:
     """A copy of the whole picture (HxWx3 uint8, RGB) with the object's box, label and score."""
     image = best.image.copy()
     height, width = image.shape[:2]
-    x1, y1, x2, y2 = (round(edge) for edge in best.box)
+    x1, x2 = (min(max(round(x), 0), width) for x in best.box[::2])
+    y1, y2 = (min(max(round(y), 0), height) for y in best.box[1::2])
     thickness = max(2, round(min(height, width) / 240))
     cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), BOX_COLOR, thickness)
     scale = max(0.45, min(height, width) / 900)

@@ -85,8 +85,8 @@ def test_ok__broker_restart_loses_and_reorders_nothing(
     for number in range(200):
         for one in life(number):
             box.accept(one)
-    # A killed broker takes with it what it had acknowledged and not yet delivered, so it is killed when it owes nothing;
-    # one that is stopped is stopped in full flow.
+    # A killed broker takes with it what it had acknowledged and not yet delivered, so it is killed when it owes
+    # nothing; one that is stopped is stopped in full flow.
     assert eventually(lambda: len(heard.seqs()) == 400 if how == "kill" else len(heard.heard) > 50)
     getattr(broker, how)()
     for number in range(200, 300):

@@ -85,7 +85,7 @@ def test_fail__anonymous_where_the_broker_wants_a_user(run_broker: RunBroker, pu
 def test_ok__access_rules_that_forbid_events_block_them_until_mended(
     run_broker: RunBroker, publisher: MakePublisher
 ) -> None:
-    rules = {"acl": "topic readwrite sereno/porch/availability\ntopic read #\n"}
+    rules = {"acl": "topic readwrite sereno/porch/availability\ntopic readwrite sereno/porch/status\ntopic read #\n"}
     broker = run_broker("allow_anonymous true\nacl_file {folder}/acl", files=rules)
     heard = Subscriber(broker.port, "sereno/#")
     box = publisher(port=broker.port)
@@ -207,7 +207,7 @@ def test_fail__two_devices_of_one_id(broker: Mosquitto, publisher: MakePublisher
     first = publisher(port=broker.port)
     assert eventually(lambda: first.health()["mqtt"]["state"] == "connected")
     publisher("another state", port=broker.port)
-    assert says(first, "each device needs a device.id of its own")
+    assert says(first, "has no other device the id 'sereno-porch'?")
 
 
 def test_ok__embedded_broker_serves_old_and_new_clients_and_takes_a_free_port(
