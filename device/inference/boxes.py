@@ -42,12 +42,15 @@ def nms(boxes: FloatArray, scores: FloatArray, class_ids: IntArray, threshold: f
     Returns:
         Indices of the kept boxes, best first; equal scores keep their order.
     """
-    order = np.argsort(-scores, kind="stable")
-    kept = order[:0]
+    order: IntArray = np.argsort(-scores, kind="stable")
+    if len(order) < 2:
+        return order[:limit]
+    kept: IntArray = order[:0]
     for start in range(0, len(order), BLOCK):
         block = order[start : start + BLOCK]
         if len(kept):
-            block = block[~_suppresses(boxes, class_ids, kept, block, threshold).any(axis=0)]
+            rivals = _suppresses(boxes, class_ids, kept, block, threshold)
+            block = block[np.logical_not(np.logical_or.reduce(rivals, axis=0))]
         kept = np.concatenate([kept, block[_keep_within(boxes, class_ids, block, threshold)]])
         if len(kept) >= limit:
             return kept[:limit]
@@ -74,10 +77,10 @@ def _suppresses(
     boxes: FloatArray, class_ids: IntArray, better: IntArray, worse: IntArray, threshold: float
 ) -> BoolArray:
     """Which of `better` (rows) suppress which of `worse` (columns)."""
-    inter, union = _overlap(boxes[better], boxes[worse])
+    inter, union = _overlap(boxes.take(better, axis=0), boxes.take(worse, axis=0))
     union *= threshold
     over: BoolArray = inter > union
-    over &= class_ids[better][:, None] == class_ids[worse]
+    over &= class_ids.take(better)[:, None] == class_ids.take(worse)
     return over
 
 

@@ -56,6 +56,8 @@ class YoloV8Heads:
         self._cells = np.concatenate(
             [_grid(level, manifest, stride) for level, stride in zip(self._levels, strides, strict=True)]
         )
+        self._stops = np.array([level.stop for level in self._levels])
+        self._counting = np.arange(len(self._cells))
         # Sum and first moment of a side's distribution by one matrix product.
         self._moments = np.stack([np.ones(reg_max), np.arange(reg_max)], axis=1).astype(np.float32)
         self._bounded = all(level.box.dtype != np.float32 for level in self._levels)
@@ -78,14 +80,14 @@ class YoloV8Heads:
         cells = self._passing(heads[1::2], _logit(confidence))
         if not len(cells):
             return Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.intp))
-        known = self._cells[cells]
-        classes = self._rows(heads[1::2], cells)
-        boxes = self._boxes(self._rows(heads[::2], cells), known)
+        known = self._cells.take(cells, axis=0)
+        distances, classes = self._gather(heads, cells)
+        boxes = self._boxes(distances, known)
         if multi_label:
             rows, class_ids = np.nonzero(self._flags[cells])
             boxes, known = boxes[rows], known[rows]
         else:
-            rows, class_ids = np.arange(len(cells)), classes.argmax(axis=1)
+            rows, class_ids = self._counting[: len(cells)], classes.argmax(axis=1)
         logits = (classes[rows, class_ids] - known[:, ZERO_POINT]) * known[:, CLASS_SCALE]
         return Candidates(boxes, 1 / (1 + np.exp(-np.maximum(logits, LOWEST_LOGIT))), class_ids)
 
@@ -99,26 +101,29 @@ class YoloV8Heads:
         np.not_equal(cells[1:], cells[:-1], out=first[1:])
         return cells[first]
 
-    def _rows(self, heads: Sequence[Tensor], cells: IntArray) -> Tensor:
-        """Those cells' rows of one kind of heads: NxC, copied."""
-        ends = np.searchsorted(cells, [level.stop for level in self._levels]).tolist()
-        starts = [0, *ends]
-        return np.concatenate(
-            [
-                head.reshape(-1, head.shape[-1])[cells[start:end] - level.start]
-                for level, head, start, end in zip(self._levels, heads, starts[:-1], ends, strict=True)
-                if end > start
-            ]
-        )
+    def _gather(self, heads: Sequence[Tensor], cells: IntArray) -> tuple[Tensor, Tensor]:
+        """Those cells' rows, copied: Nx(4 reg_max) distribution logits, N x classes class logits."""
+        ends = cells.searchsorted(self._stops).tolist()
+        parts = []
+        for index, (level, start, end) in enumerate(zip(self._levels, [0, *ends], ends, strict=False)):
+            if end > start:
+                own = cells[start:end] - level.start
+                parts.append(
+                    [head.reshape(-1, head.shape[-1]).take(own, axis=0) for head in heads[2 * index : 2 * index + 2]]
+                )
+        if len(parts) == 1:
+            return parts[0][0], parts[0][1]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
     def _boxes(self, rows: Tensor, known: FloatArray) -> FloatArray:
         """Corners in pixels from distribution logits Nx(4 reg_max): softmax, mean, distances from the cell's middle."""
         # The zero point of a distribution cancels out in its softmax, so it is never subtracted.
-        logits = (rows * known[:, BOX_SCALE, None]).reshape(len(rows), 4, -1)
+        logits = (rows * known[:, BOX_SCALE, None]).reshape(-1, len(self._moments))
         if not self._bounded:
-            logits -= logits.max(axis=2, keepdims=True)
+            logits -= logits.max(axis=1, keepdims=True)
         moments = np.exp(logits, out=logits) @ self._moments
-        boxes: FloatArray = moments[..., 1] / moments[..., 0] * known[:, SIDES]
+        distances = (moments[:, 1] / moments[:, 0]).reshape(-1, 4)
+        boxes: FloatArray = distances * known[:, SIDES]
         boxes += known[:, MIDDLE]
         return boxes
 

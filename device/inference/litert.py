@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +27,9 @@ class LiteRTInterpreter:
     def __init__(self, content: bytes, spec: InputSpec, file: ModelFile, *, threads: int, name: str) -> None:
         module, package = _runtime()
         try:
-            self._model = module.Interpreter(model_content=content, num_threads=threads)
-            self._model.allocate_tensors()
+            with _without_greeting():
+                self._model = module.Interpreter(model_content=content, num_threads=threads)
+                self._model.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{package} refuses {name}: {_first_line(error)}; {_hint(package)}") from None
         [given] = self._model.get_input_details()
@@ -64,6 +69,26 @@ def _runtime() -> tuple[ModuleType, str]:
         return tflite, "tflite-runtime"
     except ModuleNotFoundError:
         raise InputError("no runtime for .tflite files: install ai-edge-litert (or tflite-runtime)") from None
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keep the runtime's line about its CPU kernels off stderr; what others write meanwhile comes a moment later.
+
+    It has no setting for that, and writes to the file descriptor.
+    """
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        saved = os.dup(2)
+        stack.callback(os.close, saved)
+        caught = stack.enter_context(os.fdopen(os.memfd_create("stderr"), "rb"))
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            caught.seek(0)
+            os.write(2, b"".join(line for line in caught if not line.startswith(b"INFO: Created TensorFlow Lite")))
 
 
 def _hint(package: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from device.errors import InputError
 from device.inference.interpreter import Interpreter, open_interpreter
+from device.inference.litert import _without_greeting
 from device.inference.manifest import Bundle, load_bundle
 from tests.inference.samples import a_file, a_manifest, write_bundle
 from tests.inference.tiny import echo_model
@@ -55,6 +57,16 @@ def test_ok__outputs_are_looked_at_where_they_lie(tmp_path: Path) -> None:
         interpreter.invoke()
     del outputs
     interpreter.invoke()
+
+
+def test_ok__the_runtimes_greeting_is_kept_off_stderr_and_nothing_else_is(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    opened(tmp_path, echo_model(SIZE))
+    assert capfd.readouterr().err == ""
+    with _without_greeting():
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nthe kettle boils\n")
+    assert capfd.readouterr().err == "the kettle boils\n"
 
 
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.9])
