@@ -1,0 +1,74 @@
+"""MODEL_CARD.md: what a bundle is, where it comes from, what it scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from export.bundle import Draft
+from export.parity import Parity
+
+
+@dataclass(frozen=True)
+class Story:
+    """What only the maker knows: one paragraph on what the model is, and the lines on the data it saw."""
+
+    what: str
+    data: Sequence[str]
+    command: str
+
+
+def write_card(draft: Draft, story: Story, results: str, closeness: dict[str, Parity], counts: str) -> str:
+    """The card's text.
+
+    Args:
+        results: the table of mAP, Markdown.
+        closeness: parity by the file's name.
+        counts: which pictures were measured, in words.
+    """
+    kind = "int8" if draft.precision == "int8" else "float"
+    files = "\n".join(
+        f"- `{file.path}` ({file.runtime}, {file.precision}, {len(file.content):,} bytes)" for file in draft.files
+    )
+    close = "\n".join(f"- `{name}`: {parity.class_kl:.4f}" for name, parity in closeness.items())
+    data = "\n".join(f"- {line}" for line in story.data)
+    return f"""# {draft.name}
+
+{story.what}
+
+Finds {len(draft.labels)} classes ({", ".join(draft.labels[:6])}{", …" if len(draft.labels) > 6 else ""})
+in pictures letterboxed to {draft.size}x{draft.size}, in {kind}:
+
+{files}
+
+The graphs end in six raw heads, class logits and box distributions of three strides; the device does the rest in NumPy.
+
+Licence: {draft.licence}.
+
+## How it was made
+
+    {story.command}
+
+Commit `{draft.provenance.get("git_commit", "unknown")}`. Data:
+
+{data}
+
+## What it scores
+
+mAP50-95 / mAP50 in points, by COCO's rules, confidence from 0.001, each box with its best class, on {counts}.
+All columns are the device's own detector; "float" is the official network in PyTorch.
+
+{results}
+
+So few pictures make a noisy figure: the 95 % interval of the difference is in `manifest.json`. Closeness to the
+float network says more (Bernoulli KL divergence of the class scores on the same pictures, relative to the summed
+confidence; 0 is the same):
+
+{close}
+
+## What it is not
+
+It misses and mistakes things, small and dark ones most. It was never tested for telling people apart, and must not
+decide anything about them. COCO is a collection of web photos: measure on your own camera's pictures before you
+rely on it.
+"""

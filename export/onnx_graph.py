@@ -1,0 +1,111 @@
+"""ONNX files: float from PyTorch, int8 as QDQ (uint8 activations, int8 weights per channel) by ONNX Runtime's tools."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from device.datatypes import Image
+from export.calibration import CLASS_FLOOR, Range, as_input, percentile_range
+from export.checkpoint import HEADS
+from export.litert import quiet
+
+INPUT = "images"
+OPSET = 17
+
+QUANTIZED = ("Conv", "Add", "Concat", "MaxPool", "Resize", "Slice", "Split", "Transpose")
+"""Convolutions, and what lies between them and only moves numbers. Sigmoid and its product stay in float: ONNX Runtime
+has no fast integer kernel for them."""
+
+
+def convert(network: nn.Module, size: int) -> bytes:
+    """The network, which takes [1, size, size, 3] float32, as a float ONNX file without leftovers."""
+    import onnxslim
+
+    stream = io.BytesIO()
+    with quiet(), warnings.catch_warnings():
+        # The exporter based on TorchScript: the newer one needs a package more and writes the same graph.
+        torch.onnx.export(
+            network.eval(),
+            (torch.zeros(1, size, size, 3),),
+            stream,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(HEADS),
+        )
+        slim = onnxslim.slim(onnx.load_from_string(stream.getvalue()))
+    inferred = onnx.shape_inference.infer_shapes(slim)
+    # The source lines that PyTorch writes into each node name folders of this machine.
+    for node in inferred.graph.node:
+        node.doc_string = ""
+    return inferred.SerializeToString(deterministic=True)
+
+
+def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
+    """What each tensor of the graph spans over the pictures, by name; rules as `export.litert.calibrate`."""
+    import onnxruntime
+    from onnxruntime.quantization.calibrate import MinMaxCalibrater
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plain, augmented = Path(scratch) / "plain.onnx", Path(scratch) / "augmented.onnx"
+        plain.write_bytes(float_file)
+        MinMaxCalibrater(str(plain), augmented_model_path=str(augmented)).augment_graph()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(str(augmented), options, providers=["CPUExecutionProvider"])
+    reduced = [found.name for found in session.get_outputs() if found.name.endswith(("_ReduceMin", "_ReduceMax"))]
+    seen = [[float(np.min(value)) for value in session.run(reduced, {INPUT: as_input(square)})] for square in squares]
+    columns = dict(zip(reduced, np.array(seen).T, strict=True))
+    names = [name.removesuffix("_ReduceMin") for name in reduced if name.endswith("_ReduceMin")]
+    ranges = {name: percentile_range(columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"]) for name in names}
+    return _adjusted(ranges, onnx.load_from_string(float_file))
+
+
+def _adjusted(ranges: Mapping[str, Range], model: onnx.ModelProto) -> dict[str, Range]:
+    """The input spans 0 to 1; class heads end at the floor, before and after the transposition that makes them so."""
+    adjusted = dict(ranges) | {INPUT: (0.0, 1.0)}
+    maker = {output: node for node in model.graph.node for output in node.output}
+    for head in HEADS[1::2]:
+        for name in (head, maker[head].input[0]):
+            low, high = adjusted[name]
+            adjusted[name] = (max(low, CLASS_FLOOR), high)
+    return adjusted
+
+
+def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
+    """The int8 file; it takes and gives float32."""
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    spans = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    with quiet():
+        quantizer = QDQQuantizer(
+            onnx.load_from_string(float_file),
+            per_channel=True,
+            reduce_range=False,
+            weight_qType=QuantType.QInt8,
+            activation_qType=QuantType.QUInt8,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, spans),
+            nodes_to_quantize=[],
+            nodes_to_exclude=[],
+            op_types_to_quantize=list(QUANTIZED),
+            extra_options={},
+        )
+        quantizer.quantize_model()
+    return quantizer.model.model.SerializeToString(deterministic=True)
+
+
+def head_positions(file: bytes) -> list[int]:
+    """Where each of HEADS stands in the file's list of outputs."""
+    listed = [output.name for output in onnx.load_from_string(file).graph.output]
+    return [listed.index(head) for head in HEADS]

@@ -1,0 +1,142 @@
+"""The same pictures through the float network and through each exported file, by the device's own detector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from device.datatypes import Detection
+from device.detection.detector import Detector
+from device.errors import InputError
+from export import ROOT
+from export.dataset import VIEWS, Labelled
+from export.metrics import Accuracy, Found, Matches, accuracy, bootstrap_difference, match
+from export.parity import Parity
+
+FLOORS = ROOT / "tests" / "floors.json"
+CONFIDENCE = 0.001
+"""As low as the curve of precision over recall needs it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One detector on the four views of a set: the accuracy on each, and the matches for an interval."""
+
+    name: str
+    views: Sequence[Accuracy]
+    matches: Sequence[Sequence[Matches]]
+
+    @property
+    def mean(self) -> Accuracy:
+        """Over the views."""
+        return Accuracy(
+            float(np.mean([view.map50_95 for view in self.views])), float(np.mean([view.map50 for view in self.views]))
+        )
+
+
+def measure(name: str, detector: Detector, pictures: Sequence[Labelled]) -> Measured:
+    """Run a detector over the four views of labelled pictures."""
+    matches = []
+    with tqdm(total=len(VIEWS) * len(pictures), desc=name, unit="picture", disable=None, leave=False) as bar:
+        for view in VIEWS:
+            truths, found = [], []
+            for picture in pictures:
+                shown = view.of(picture)
+                truths.append(shown.truth)
+                found.append(as_found(detector.detect(shown.image, confidence=CONFIDENCE)))
+                bar.update()
+            matches.append(match(truths, found))
+    return Measured(name, [accuracy(each) for each in matches], matches)
+
+
+def as_found(detections: Sequence[Detection]) -> Found:
+    """Detections as arrays."""
+    return Found(
+        np.array([d.xyxy for d in detections], np.float64).reshape(-1, 4),
+        np.array([d.confidence for d in detections], np.float64),
+        np.array([d.class_id for d in detections], np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Points of mAP50-95 that an exported file may lose: in the mean over the views, and in any one of them."""
+
+    mean: float
+    view: float
+
+
+def floor_for(precision: str, size: int, path: Path = FLOORS) -> Floor:
+    """From the table of floors: `int8-320`, or `int8` for sizes it does not name. Raises InputError without either."""
+    try:
+        table: Mapping[str, Any] = json.loads(path.read_text())["detect"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} must hold the floors that exports are held to: {error}") from error
+    entry = table.get(f"{precision}-{size}", table.get(precision))
+    if entry is None:
+        raise InputError(f"{path} has no floor detect.{precision}-{size}, nor detect.{precision}")
+    return Floor(float(entry["mean"]), float(entry["view"]))
+
+
+def shortfalls(reference: Measured, candidate: Measured, floor: Floor) -> list[str]:
+    """Each way in which the file loses more than it may, as a sentence; empty where it is good."""
+    found = []
+    lost = reference.mean.map50_95 - candidate.mean.map50_95
+    if not lost <= floor.mean:
+        found.append(
+            f"{candidate.name} loses {lost:.2f} points of mAP50-95 in the mean of four views, {floor.mean} are allowed"
+        )
+    for view, official, mine in zip(VIEWS, reference.views, candidate.views, strict=True):
+        lost = official.map50_95 - mine.map50_95
+        if not lost <= floor.view:
+            found.append(f"{candidate.name} loses {lost:.2f} points of mAP50-95 {view.name}, {floor.view} are allowed")
+    return found
+
+
+def table(reference: Measured, candidates: Sequence[Measured]) -> str:
+    """mAP50-95 / mAP50 side by side: a row for each view, a column for each file, as Markdown."""
+    columns = [reference, *candidates]
+    rows = [["view", *(measured.name for measured in columns)]]
+    for index, view in enumerate(VIEWS):
+        rows.append([view.name, *(_cell(measured.views[index]) for measured in columns)])
+    rows.append(["**mean**", *(_cell(measured.mean) for measured in columns)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def _cell(found: Accuracy) -> str:
+    return f"{found.map50_95:.2f} / {found.map50:.2f}"
+
+
+def metrics(
+    reference: Measured, candidate: Measured, closeness: Parity, dataset: str, file: str, counts: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The manifest's entries for one file."""
+    low, high = bootstrap_difference(reference.matches, candidate.matches)
+    common = {"dataset": dataset, "split": "val", "file": file, **counts}
+    entries: list[dict[str, Any]] = []
+    for index, view in enumerate(VIEWS):
+        official, mine = reference.views[index], candidate.views[index]
+        entries += _pair(common | {"view": view.name}, official, mine)
+    entries += _pair(common | {"view": "mean of four"}, reference.mean, candidate.mean)
+    entries[-2]["difference_95"] = [round(low, 2), round(high, 2)]
+    entries.append(common | {"metric": "class KL to float", "float": 0.0, "quantized": round(closeness.class_kl, 4)})
+    return entries
+
+
+def _pair(common: Mapping[str, Any], official: Accuracy, mine: Accuracy) -> list[dict[str, Any]]:
+    return [
+        {**common, "metric": name, "float": round(a, 2), "quantized": round(b, 2)}
+        for name, a, b in (
+            ("mAP50-95", official.map50_95, mine.map50_95),
+            ("mAP50", official.map50, mine.map50),
+        )
+    ]
