@@ -170,8 +170,8 @@ class MqttPublisher:
         self._deadline = time.monotonic() + drain_s
         self._stopping.set()
         self._wake()
-        # An attempt to connect may be under way; the thread is a daemon and holds nothing that would be lost.
-        self._worker.join(drain_s + GOODBYE_S + 1)
+        # An attempt to connect may be under way, and take its time: the thread holds nothing that would be lost.
+        self._worker.join(drain_s + GOODBYE_S + 1 if self._state == "connected" else min(drain_s, GOODBYE_S))
         self._state = "stopped"
 
     def health(self) -> dict[str, Any]:

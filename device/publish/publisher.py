@@ -139,8 +139,7 @@ class Publisher:
         """Write what was accepted, send for at most `drain_s` seconds in all, publish `offline`; what is left waits
         for the next start."""
         deadline = time.monotonic() + drain_s
-        self._queue.put(None)
-        if not self._writer.join(max(1.0, drain_s)):
+        if not (self._enqueue(None, drain_s) and self._writer.join(max(1.0, drain_s))):
             log.warning("events were still being written when the time to stop was up")
         if self._mqtt:
             self._mqtt.stop(max(0.0, deadline - time.monotonic()))
@@ -170,8 +169,15 @@ class Publisher:
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was accepted so far is written down; False when it took longer than `timeout_s`."""
         done = threading.Event()
-        self._queue.put(done)
-        return done.wait(timeout_s)
+        return self._enqueue(done, timeout_s) and done.wait(timeout_s)
+
+    def _enqueue(self, item: threading.Event | None, timeout_s: float) -> bool:
+        """Queue a word for the writer behind the events; False where there was no room in time."""
+        try:
+            self._queue.put(item, timeout=max(0.0, timeout_s))
+        except queue.Full:
+            return False
+        return True
 
     def health(self) -> dict[str, Any]:
         """`mqtt`: as MqttPublisher.health, or state `off`. `storage`: `state` (ok, degraded) and `message`; `lost`
