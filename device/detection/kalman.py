@@ -11,8 +11,10 @@ Array = npt.NDArray[np.float64]
 # are, turned from "a frame at 30 a second" into seconds, so that they hold at any frame rate.
 MEASUREMENT_STD = 0.05
 """Spread of a detected centre or side, in sizes (ByteTrack: std_weight_position = 1/20)."""
-ACCELERATION = 0.5
-"""Spread that a velocity gains within a second, in sizes a second (ByteTrack: 1/160 a frame = 1.03 at 30 fps)."""
+ACCELERATION = 0.35
+"""Spread that a velocity gains within a second, in sizes a second: people keep their pace to a third of a metre per
+second. ByteTrack's 1/160 a frame would be 1.0 at 30 frames; at 5 to 10 that takes the jitter of boxes for changes of
+speed."""
 START_SPEED_STD = 2.0
 """Spread of an unknown velocity, in sizes a second (ByteTrack: 10/160 a frame = 1.9 a second at 30 fps)."""
 GATE = 9.4877

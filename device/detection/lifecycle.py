@@ -140,12 +140,13 @@ class Lifecycle:
         return [
             self._tell("update", subject, frame)
             for subject in self._subjects.values()
-            if subject.told is not None and self._is_worth_telling(subject, frame)
+            if self._is_worth_telling(subject, frame)
         ]
 
     def _is_worth_telling(self, subject: Subject, frame: Frame) -> bool:
         told = subject.told
-        assert told is not None
+        if told is None or subject.missed_since is not None:
+            return False
         if told.current_zones != subject.presence.current or told.stationary != subject.rest.stationary:
             return True
         if frame.monotonic - subject.told_at < self._camera.tracking.update_interval_s - 1e-4:

@@ -17,6 +17,8 @@ from device.datatypes import Box, Detection, Track
 from device.detection.kalman import GATE, Array, BoxFilter, centred
 from device.inference.boxes import iou
 
+Mask = npt.NDArray[np.bool_]
+
 HIGH = 0.5
 """Detections from here on are believed on their own and begin tracks; weaker ones, from LOW, only continue one
 (ByteTrack's track_thresh; an int8 YOLOv8n at 320 is right nine times of ten from here on, COCO)."""
@@ -26,8 +28,7 @@ OVERLAP = 0.1
 """Least IoU of a believed detection with the predicted box. ByteTrack asks 0.2 at 30 frames a second, the reference
 implementation 0.1; at 5 to 10 a second boxes overlap less."""
 WEAK_OVERLAP = 0.2
-"""Least IoU of a weak one: it has less to say for itself. ByteTrack asks 0.5, but the half-hidden people whom this round
-is for have boxes half as large."""
+"""Least IoU of a weak one. ByteTrack asks 0.5, but the half-hidden people whom this is for have boxes half as large."""
 SAME_OBJECT = 0.7
 """Two boxes of one group that overlap so much are one object given two labels: a detector's NMS works per class."""
 OUT_OF_SIGHT = 0.1
@@ -51,8 +52,7 @@ _GROUP_OF = {label: group[0] for group in _GROUPS for label in group}
 def group_of(label: str) -> str:
     """The group within which a label may flip from frame to frame without being another object.
 
-    COCO detectors call one van car, truck and bus in turn, and one animal cat and dog; they do not call a person a car.
-    Labels that are in no group stand alone.
+    COCO detectors call one van car, truck and bus in turn, and one animal cat and dog; never a person a car.
     """
     return _GROUP_OF.get(label, label)
 
@@ -91,8 +91,8 @@ class _Path:
         """Whether to forget it. The time counts from the first look that missed it, not from a pause before."""
         if self.missed_since is None:
             return False
-        # ByteTrack drops a track that misses its second look. At few looks a second, with a small detector, that would
-        # cost real objects: one miss is forgiven, later half as many in a row as it was seen in.
+        # ByteTrack drops what misses its second look; at few looks a second that would cost real objects: one miss is
+        # forgiven, later half as many in a row as it was seen in.
         is_doubtful = not self.confirmed and self.misses > max(1, self.hits // 2)
         return is_doubtful or now - self.missed_since >= lost_s
 
@@ -139,8 +139,7 @@ class Tracker:
         Returns:
             All live tracks, confirmed or not, in or out of sight, oldest first.
         """
-        # What an object did while nobody looked for longer than tracks are kept is anyone's guess, so it is not
-        # predicted further than that; one at rest is where it was.
+        # What an object did while nobody looked is anyone's guess after a while; one at rest is where it was.
         dt = 0.0 if self._now is None else min(max(now - self._now, 0.0), self._settings.lost_s)
         self._now = now
         self._filter.predict(dt)
@@ -155,16 +154,14 @@ class Tracker:
         free_tracks = np.ones(len(self._paths), dtype=bool)
         free_found = np.ones(len(found), dtype=bool)
         if self._paths and found:
-            corners = np.array([d.xyxy for d in found], dtype=np.float64)
+            corners = np.array([d.xyxy for d in found])
             boxes = centred(corners)
             pairs = self._pairs(corners, boxes, free_tracks, free_found, found, now)
             for row, column in pairs:
                 self._paths[row].see(found[column], now, self._settings.confirm_s)
-            if pairs:
-                rows, columns = (np.array(side, dtype=np.intp) for side in zip(*pairs, strict=True))
-                self._filter.update(rows, boxes[columns])
-        missed = np.flatnonzero(free_tracks)
-        for index in missed:
+            rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+            self._filter.update(rows, boxes[columns])
+        for index in (missed := np.flatnonzero(free_tracks)):
             self._paths[index].miss(now)
         self._filter.hold_size(missed)
         return [found[i] for i in np.flatnonzero(free_found)]
@@ -173,22 +170,26 @@ class Tracker:
         self,
         corners: Array,
         boxes: Array,
-        free_tracks: npt.NDArray[np.bool_],
-        free_found: npt.NDArray[np.bool_],
+        free_tracks: Mask,
+        free_found: Mask,
         found: list[Detection],
         now: float,
     ) -> list[tuple[int, int]]:
         """The rounds of association, each among what those before left; what is taken is cleared in the two masks."""
-        alike = np.array([[path.group == group_of(d.label) for d in found] for path in self._paths])
-        overlap = np.where(alike, iou(self._filter.boxes().astype(np.float32), corners.astype(np.float32)), -1.0)
+        overlap = iou(self._filter.boxes().astype(np.float32), corners.astype(np.float32))
+        groups = [group_of(d.label) for d in found]
+        unlike = np.array([[path.group != group for group in groups] for path in self._paths])
+        overlap[unlike] = -1.0
         misses = np.array([path.misses for path in self._paths])
         overlap -= OUT_OF_SIGHT * (misses[:, None] > 1)
         believed = np.array([d.confidence >= self._high for d in found])
         recent = np.array([now - path.last_seen <= RECENT_S for path in self._paths])
         pairs: list[tuple[int, int]] = []
 
-        def take(similarity: Array, tracks: npt.NDArray[np.bool_], ones: npt.NDArray[np.bool_], least: float) -> None:
+        def take(similarity: npt.NDArray[np.floating], tracks: Mask, ones: Mask, least: float) -> None:
             rows, columns = np.flatnonzero(tracks & free_tracks), np.flatnonzero(ones & free_found)
+            if not len(rows) or not len(columns):
+                return
             for row, column in _assign(similarity[np.ix_(rows, columns)], least):
                 free_tracks[rows[row]] = free_found[columns[column]] = False
                 pairs.append((int(rows[row]), int(columns[column])))
@@ -198,15 +199,15 @@ class Tracker:
         jumped = recent & (misses <= 1)
         if (free_tracks & jumped).any() and (free_found & believed).any():
             nearness = 1.0 - self._filter.distance2(boxes) / GATE
-            take(np.where(alike, nearness, -1.0), jumped, believed, 0.0)
+            nearness[unlike] = -1.0
+            take(nearness, jumped, believed, 0.0)
         return pairs
 
     def _drop_lost(self, now: float) -> None:
         """Forget tracks that were not found for too long."""
         rows = [i for i, path in enumerate(self._paths) if not path.is_over(now, self._settings.lost_s)]
-        if len(rows) < len(self._paths):
-            self._paths = [self._paths[i] for i in rows]
-            self._filter.keep(np.array(rows, dtype=np.intp))
+        self._paths = [self._paths[i] for i in rows]
+        self._filter.keep(np.array(rows, dtype=np.intp))
 
     def _start(self, found: list[Detection], now: float) -> None:
         """Begin a track for each detection."""
@@ -223,9 +224,9 @@ class Tracker:
         return [path.track((b[0], b[1], b[2], b[3])) for path, b in zip(self._paths, predicted, strict=True)]
 
 
-def _assign(similarity: Array, least: float) -> list[tuple[int, int]]:
+def _assign(similarity: npt.NDArray[np.floating], least: float) -> list[tuple[int, int]]:
     """The pairs (row, column) of the best assignment (Jonker-Volgenant) with a similarity of at least `least`."""
-    if not similarity.size or similarity.max() < least:
+    if similarity.max() < least:
         return []
     # A cost limit lets lapjv leave pairs apart; the small surplus keeps `least` itself in.
     _, columns, _ = lap.lapjv(1.0 - similarity, extend_cost=True, cost_limit=1.0 - least + 1e-9)
