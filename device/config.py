@@ -62,8 +62,8 @@ class Motion(Section):
     """Look for motion first; `false` runs the detector on every frame."""
     threshold: int = Field(18, ge=1, le=255)
     """Grey levels (of 255) a pixel must differ from the learnt background, beyond its own noise."""
-    min_area: Fraction = 0.0015
-    """Part of the picture (0 to 1) that must have changed at once."""
+    min_area: Fraction = 0.001
+    """Part of the picture (0 to 1) that must move at once: a person a tenth of its height, whom the detector just sees."""
     idle_interval_s: Seconds = 10.0
     """In a still scene one frame is looked at each so many seconds all the same."""
     off_delay_s: Seconds = 3.0

@@ -26,8 +26,7 @@ Plane = npt.NDArray[np.float32]
 Polygon = Sequence[tuple[float, float]]
 
 SMALL_WIDTH = 160
-"""Pixels across of the small picture: a person who fills a tenth of the height is still some 4x12 pixels, and noise
-averages out."""
+"""Pixels across of the small picture, about: a person of a tenth of its height is still 4x12 pixels."""
 BACKGROUND_S = 5.0
 """Time constant by which what is still becomes background: daylight and shadows move in minutes, a cloud in some
 seconds."""
@@ -39,7 +38,8 @@ RECENT_S = 1.0
 UPHEAVAL = 0.5
 """More of the picture than this changed at once is a light that was switched, or a camera that was turned."""
 UPHEAVAL_S = 0.5
-"""Time constant then: the new light is the background after a second or two."""
+UPHEAVAL_LASTS_S = 1.5
+"""Time constant then, and for how long all is learnt so quickly: the new light is the background after two seconds."""
 NOISE_S = 20.0
 """Time constant of each pixel's noise: leaves and water are learnt in about this time."""
 NOISE_START = 2.0
@@ -145,6 +145,7 @@ class _Background:
         self._threshold = threshold
         self._seen = seen
         self._now = now
+        self._upheaval_ends = -math.inf
         self._mean: Plane = cv2.blur(grey, (3, 3)).astype(np.float32)
         self._noise: Plane = np.full(grey.shape, NOISE_START, np.float32)
         self._recent: Plane = self._mean.copy()
@@ -158,7 +159,8 @@ class _Background:
         step_s = min(max(0.0, now - self._now), LONGEST_STEP_S)
         self._now = now
         np.copyto(self._picture, cv2.blur(grey, (3, 3)))
-        cv2.multiply(self._mean, self._gain(), dst=self._expected)
+        # addWeighted with a plane of no weight: five times as fast as multiply by a number.
+        cv2.addWeighted(self._mean, self._gain(), self._mean, 0.0, 0.0, dst=self._expected)
         cv2.absdiff(self._picture, self._expected, dst=self._difference)
         cv2.addWeighted(self._noise, NOISE_FACTOR, self._noise, 0.0, self._threshold, dst=self._limit)
         foreground = cv2.compare(self._difference, self._limit, cv2.CMP_GT)
@@ -172,7 +174,8 @@ class _Background:
         cv2.absdiff(self._picture, self._recent, dst=self._expected)
         # Half the limit: the quick average follows, so that an object's inside differs from it less than from the
         # background.
-        changing = cv2.compare(cv2.multiply(self._expected, 2.0, dst=self._expected), self._limit, cv2.CMP_GT)
+        cv2.addWeighted(self._expected, 2.0, self._expected, 0.0, 0.0, dst=self._expected)
+        changing = cv2.compare(self._expected, self._limit, cv2.CMP_GT)
         cv2.bitwise_and(moving, changing, dst=moving)
         if self._seen is not None:
             cv2.bitwise_and(moving, self._seen, dst=moving)
@@ -187,10 +190,13 @@ class _Background:
         return min(max(gain, 1 / GAIN_MOST), GAIN_MOST)
 
     def _learn(self, foreground: Grey, step_s: float) -> None:
-        cv2.accumulateWeighted(self._picture, self._recent, _share(step_s, RECENT_S))
         if cv2.countNonZero(foreground) > UPHEAVAL * foreground.size:
+            self._upheaval_ends = self._now + UPHEAVAL_LASTS_S
+        if self._now < self._upheaval_ends:
+            cv2.accumulateWeighted(self._picture, self._recent, _share(step_s, UPHEAVAL_S))
             cv2.accumulateWeighted(self._picture, self._mean, _share(step_s, UPHEAVAL_S))
             return
+        cv2.accumulateWeighted(self._picture, self._recent, _share(step_s, RECENT_S))
         cv2.accumulateWeighted(self._picture, self._mean, _share(step_s, BACKGROUND_S), cv2.bitwise_not(foreground))
         cv2.accumulateWeighted(self._picture, self._mean, _share(step_s, FOREGROUND_S), foreground)
         cv2.min(self._difference, self._limit, dst=self._difference)
@@ -199,15 +205,19 @@ class _Background:
 
 
 def small_grey(image: Image) -> Grey:
-    """The small grey picture: 160 pixels across, or as many as the image has, in its proportions.
+    """The small grey picture: every k-th pixel, so that about 160 are left across.
 
-    Bilinear: of a larger picture it averages four pixels into one and leaves the others out, a tenth of the cost of
-        averaging all.
+    Half of it is red, half green, taken half a step apart: two sensor cells average their noise. Blue is left out,
+    being the noisiest channel and the one that tells least. Ten times as fast as scaling down; the blur comes later, on
+    few pixels.
     """
     height, width = image.shape[:2]
-    across = min(SMALL_WIDTH, width)
-    small = cv2.resize(image, (across, max(8, round(across * height / width))), interpolation=cv2.INTER_LINEAR)
-    grey: Grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    step = max(1, min(round(width / SMALL_WIDTH), height // 8))
+    rows, columns = height // step * step, width // step * step
+    first, second = step // 4, step // 4 + step // 2
+    red = image[first:rows:step, first:columns:step, 0] >> 1
+    green = image[second:rows:step, second:columns:step, 1] >> 1
+    grey: Grey = np.add(red, green, out=red)
     return grey
 
 

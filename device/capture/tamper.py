@@ -34,16 +34,18 @@ LIT_SHARE = 0.02
 """Dark: less than a fiftieth of the pixels above 40 of 255. A street at night has lamps, a covered lens a leak of
 light."""
 DARKENED = 3.0
-"""It *became* dark: it was so many times brighter in the last minute."""
+"""It *became* dark: it was so many times brighter in the last minute,"""
+WAS_LIT = 25.0
+"""and bright at all: the last of the twilight fades by more than that in a minute."""
 GLARE_LEVEL = 250
 GLARE_SHARE = 0.7
 """Dazzled: so much of the picture is white, and was not before."""
 FLAT_SHARE = 0.25
 """Flat: a quarter of the learnt detail is left. The clips this was tried on never fell below a half."""
 UNLIKE = 0.3
-FOREIGN_SHARE = 0.6
-"""Another view: in so many of the blocks the edges correlate by less than 0.3 with the learnt ones. Measured: pairs of
-different scenes 0.67 to 0.92, the same scene with people all over it up to 0.42."""
+FOREIGN_SHARE = 0.55
+"""Another view: in so many of the blocks the edges correlate by less than 0.3 with the learnt ones. Measured: another
+view 0.58 to 1, the same scene with people all over it up to 0.42."""
 STEADY = 0.5
 """A view that does not correlate with itself by this much over the last minute is none: a moving camera, a slide
 show."""
@@ -127,7 +129,7 @@ class _View:
         self._likeness = _likeness(now.edges, self._edges)
         if self._learnt_s < LEARNT_S:
             return ""
-        if now.lit < LIT_SHARE and now.brightness * DARKENED < self._brightness:
+        if now.lit < LIT_SHARE and self._brightness > max(WAS_LIT, DARKENED * now.brightness):
             return "covered: the picture went dark"
         if now.glare > GLARE_SHARE and self._glare < GLARE_SHARE / 2:
             return "blinded: the picture is white"
