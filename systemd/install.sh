@@ -62,7 +62,7 @@ build_environment() {
   say "installing the locked packages (some minutes on a Pi)"
   # All of them into the environment, also where apt has one of the same version: apt's simplejpeg is built for NumPy 1.
   "$workshop/pip/bin/python" -m pip --python "$new/bin/python" install --quiet --disable-pip-version-check \
-    --ignore-installed --no-compile --no-deps --require-hashes --requirement "$source_dir/requirements/pi.txt"
+    --ignore-installed --no-compile --no-deps --only-binary :all: --require-hashes --requirement "$source_dir/requirements/pi.txt"
   site=$("$new/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   # The program lies beside the environment, so that models/ is found next to it.
   echo "$prefix" > "$site/sereno.pth"
@@ -89,6 +89,11 @@ copy_program() {
   cp "$source_dir/LICENSE" "$home/"
   find "$home/device.new" -name __pycache__ -prune -exec rm -rf {} +
   chmod -R u=rwX,go=rX "$home"/{device,models,docs,config}.new
+  # The bytecode names the final place, which the service may not write. Other people's packages may hold files that
+  # are no valid Python; ours may not.
+  "$python" -m compileall -q -s "$home/device.new" -p "$prefix/device" "$home/device.new" \
+    || refuse "this checkout does not compile; nothing was changed"
+  "$python" -m compileall -q -j 0 -s "$home/venv.new" -p "$prefix/venv" "$home/venv.new/lib" || true
   [ -n "$(ls -A "$home/models.new")" ] || say "warning: this checkout has no models/; the service needs one (see docs/models.md)"
 }
 
@@ -100,8 +105,6 @@ take_over() {
     mv "$home/$part.new" "$home/$part"
   done
   rm -rf "$home"/*.old
-  # The bytecode names the final place; the service may not write it.
-  "$python" -m compileall -q -j 0 -s "$home" -p "$prefix" "$home/device" "$home/venv/lib" || true
   mkdir -p "$destdir/usr/local/bin"
   ln -sfn "$prefix/venv/bin/sereno" "$destdir/usr/local/bin/sereno"
 }
