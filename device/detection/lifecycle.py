@@ -23,6 +23,9 @@ LEFT_S = 0.5
 """Who was last seen at the picture's border has left it: who appears there later is another. Not at once, though: at
 the border boxes are missed for a look or two."""
 
+MAX_FRAMES = 8
+"""Frames held at once for pictures not yet told, of any number of objects: 22 MB at 1280 x 720."""
+
 IdFactory = Callable[[float], str]
 
 
@@ -85,6 +88,17 @@ class Lifecycle:
             self._subjects[track_id].miss(frame)
             if track_id not in live and self._subjects[track_id].event_id is None:
                 del self._subjects[track_id]
+        self._let_go_of_frames(frame)
+
+    def _let_go_of_frames(self, frame: Frame) -> None:
+        """Hold no more than MAX_FRAMES: the oldest give way to the present one, which shows who is in sight as well."""
+        held: dict[float, list[Subject]] = {}
+        for subject in self._subjects.values():
+            if subject.portrait.pending is not None:
+                held.setdefault(subject.portrait.pending.wall, []).append(subject)
+        for wall in sorted(held)[:-MAX_FRAMES]:
+            for subject in held[wall]:
+                subject.portrait.make_do_with(frame, subject.track if subject.missed_since is None else None)
 
     def _begin(self, frame: Frame) -> list[ObjectEvent]:
         """Make events of those followed long enough, unless they are old acquaintances."""

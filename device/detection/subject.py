@@ -99,19 +99,33 @@ class Portrait:
 
     def see(self, frame: Frame, track: Track) -> None:
         """Keep the frame if it shows the object clearly better: surer, larger, whole."""
-        height, width = frame.image.shape[:2]
-        whole = CUT_OFF if touches_border(track.xyxy, width, height) else 1.0
-        # The fourth root: twice as large is worth a fifth more score, not twice.
-        quality = track.confidence * whole * math.sqrt(size(track.xyxy))
+        quality = _quality(frame, track)
         if quality > self.quality * BETTER:
-            box = pixels(track.xyxy, width, height)
-            self.pending = BestFrame(frame.image, box, track.label, track.confidence, frame.wall)
-            self.quality, self.has_any = quality, True
+            self._take(frame, track, quality)
+
+    def make_do_with(self, frame: Frame, track: Track | None) -> None:
+        """Let go of the frame held: for another that shows the object too (`track`), or for the next that will."""
+        self.pending, self.quality = None, 0.0
+        if track is not None:
+            self._take(frame, track, _quality(frame, track))
+
+    def _take(self, frame: Frame, track: Track, quality: float) -> None:
+        box = pixels(track.xyxy, frame.image.shape[1], frame.image.shape[0])
+        self.pending = BestFrame(frame.image, box, track.label, track.confidence, frame.wall)
+        self.quality, self.has_any = quality, True
 
     def hand_over(self) -> BestFrame | None:
         """The best picture, if it has changed since it was last asked for."""
         best, self.pending = self.pending, None
         return best
+
+
+def _quality(frame: Frame, track: Track) -> float:
+    """What a picture of an object is worth beside others of it."""
+    height, width = frame.image.shape[:2]
+    whole = CUT_OFF if touches_border(track.xyxy, width, height) else 1.0
+    # The fourth root of the area: twice as large is worth a fifth more score, not twice.
+    return track.confidence * whole * math.sqrt(size(track.xyxy))
 
 
 def pixels(box: Box, width_px: int, height_px: int) -> tuple[int, int, int, int]:

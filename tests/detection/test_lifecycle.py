@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from device.config import Camera
 from device.datatypes import Box, Detection, Event, Frame, ObjectCount, ObjectEvent
-from device.detection.lifecycle import Lifecycle, event_id
+from device.detection.lifecycle import MAX_FRAMES, Lifecycle, event_id
 from device.detection.tracker import Tracker
 
 WIDTH, HEIGHT = 640, 480
@@ -232,6 +232,20 @@ def test_ok__a_picture_is_told_once_and_then_let_go() -> None:
     scene.watch(30.0, lambda _: [person(100)])
     assert [e.best is not None for e in scene.told()] == [True] + [False] * (len(scene.told()) - 1)
     assert all(e.after.has_snapshot for e in scene.told())
+
+
+def test_ok__few_frames_are_held_however_many_objects_there_are() -> None:
+    scene = Scene(objects={"person": {"min_score": 0.99}})
+    growing = [person(60 * (n % 10), 100 + 180 * (n // 10), score=0.6) for n in range(20)]
+    held = 0
+    for step in range(60):  # One object after another is seen better than before.
+        better = growing[step % 20]
+        growing[step % 20] = Detection(better.xyxy, min(better.confidence + 0.1, 0.95), 0, "person")
+        scene.look(*growing)
+        portraits = [s.portrait.pending for s in scene.lifecycle._subjects.values()]
+        held = max(held, len({id(p.image) for p in portraits if p is not None}))
+        assert all(p is not None for p in portraits)
+    assert held == MAX_FRAMES
 
 
 def test_ok__looks_go_on_while_anything_moves_or_is_missing() -> None:
