@@ -41,11 +41,13 @@ GLARE_LEVEL = 250
 GLARE_SHARE = 0.7
 """Dazzled: so much of the picture is white, and was not before."""
 FLAT_SHARE = 0.25
-"""Flat: a quarter of the learnt detail is left. The clips this was tried on never fell below a half."""
+"""Flat: a quarter of the learnt detail is left. Clips of one scene never fell below three quarters of their median."""
 UNLIKE = 0.3
 FOREIGN_SHARE = 0.55
 """Another view: in so many of the blocks the edges correlate by less than 0.3 with the learnt ones. Measured: another
-view 0.58 to 1, the same scene with people all over it up to 0.42."""
+view 0.5 to 1 and 0.75 on average, the same scene with people all over it up to 0.42."""
+SMOOTHING = 0.5
+"""Weight of one look in the share above: one picture among others that happens to fit does not end an alarm."""
 STEADY = 0.5
 """A view that does not correlate with itself by this much over the last minute is none: a moving camera, a slide
 show."""
@@ -119,6 +121,7 @@ class _View:
         self._detail = 0.0
         self._glare = 0.0
         self._steadiness = 1.0
+        self._unlike = 0.0
         self._edges: Plane = np.zeros((_CELLS[1], _CELLS[0]), np.float32)
         self._now = _Look(np.zeros((8, 8), np.uint8))
         self._likeness: npt.NDArray[np.float32] | None = None
@@ -127,6 +130,8 @@ class _View:
         """What is wrong with this picture, for people; empty where nothing is, or too little was learnt."""
         self._now = now = _Look(grey)
         self._likeness = _likeness(now.edges, self._edges)
+        if self._likeness is not None:
+            self._unlike += SMOOTHING * (float(np.mean(self._likeness < UNLIKE)) - self._unlike)
         if self._learnt_s < LEARNT_S:
             return ""
         if now.lit < LIT_SHARE and self._brightness > max(WAS_LIT, DARKENED * now.brightness):
@@ -153,7 +158,7 @@ class _View:
     def _foreign(self) -> bool:
         if self._likeness is None or self._learnt_s < VIEW_LEARNT_S or self._steadiness < STEADY:
             return False
-        return float(np.mean(self._likeness < UNLIKE)) >= FOREIGN_SHARE
+        return self._unlike >= FOREIGN_SHARE
 
 
 class _Look:
