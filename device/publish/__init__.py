@@ -1,0 +1,1 @@
+"""The publish room: events become MQTT messages, a list of recent events, and pictures."""

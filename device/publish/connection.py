@@ -101,6 +101,7 @@ class Connection:
             self.client.tls_set_context(tls)
         if will:
             self.client.will_set(will.topic, will.payload, will.qos, will.retain)
+        self.client.on_socket_open = _send_at_once
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
         self.client.on_publish = self._on_publish
@@ -186,6 +187,12 @@ class Connection:
     ) -> None:
         del client, userdata, properties
         self.answers.append((mid, reason.value))
+
+
+def _send_at_once(client: paho.Client, userdata: object, sock: Any) -> None:
+    """Small packets that wait for the answer to the one before cost 40 ms each (Nagle's algorithm, delayed ACK)."""
+    del client, userdata
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def address(mqtt: Mqtt) -> str:

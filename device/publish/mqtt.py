@@ -13,15 +13,14 @@ from typing import Any
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from device.config import Mqtt
-from device.publish.connection import FAILURE, Connection, ConnectionFailed, address, tls_context
-from device.publish.messages import Message, Topics, availability_message, status_message
+from device.publish.connection import Connection, ConnectionFailed, address, tls_context
+from device.publish.delivery import Delivery
+from device.publish.messages import Topics, availability_message, status_message
 from device.publish.outbox import Outbox
 from device.system.threads import Worker
 
 log = logging.getLogger(__name__)
 
-WINDOW = 100
-"""Messages in flight at most: enough to hide the network's delay, few enough to be sent again after a break."""
 MQTT5, MQTT311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 NAMES = {MQTT5: "5", MQTT311: "3.1.1"}
 GOODBYE_S = 2.0
@@ -29,89 +28,6 @@ BRIEF_S = 3.0
 """A connection that ends within so many seconds was not meant to be."""
 
 Status = Callable[[], Mapping[str, Any]]
-
-
-class Delivery:
-    """What was sent over one connection, and what of it the broker has acknowledged."""
-
-    def __init__(self, connection: Connection, outbox: Outbox) -> None:
-        self._connection = connection
-        self._outbox = outbox
-        self._window = min(WINDOW, connection.receive_maximum)
-        self._in_flight: dict[int, Message] = {}
-        self._sent_seq = 0
-        self._sent_version = 0
-        self._too_large: set[str] = set()
-        self._refused: set[str] = set()
-        self.refusal = ""
-        self.acknowledged = 0
-
-    @property
-    def settled(self) -> bool:
-        """Whether all that was sent is acknowledged, and nothing waits."""
-        return self.idle and not self._outbox.states(self._sent_version) and not self._outbox.pending(self._sent_seq, 1)
-
-    @property
-    def idle(self) -> bool:
-        """Whether all that was sent is acknowledged."""
-        return not self._in_flight
-
-    def send(self, message: Message) -> None:
-        """Send one message now, whatever waits."""
-        if len(message.payload) + len(message.topic) + 32 > self._connection.packet_maximum:
-            if message.topic not in self._too_large:
-                self._too_large.add(message.topic)
-                log.warning("%s: %d bytes are more than the broker takes", message.topic, len(message.payload))
-            return
-        packet_id = self._connection.publish(message)
-        if message.qos:
-            self._in_flight[packet_id] = message
-
-    def fill(self) -> None:
-        """Send what waits until the window is full: states first, all of them at a new connection, so that a broker
-        which forgot them learns the truth."""
-        for version, message in self._outbox.states(self._sent_version):
-            if len(self._in_flight) >= self._window or not self._connection.alive:
-                return
-            self.send(message)
-            self._sent_version = version
-        room = self._window - len(self._in_flight)
-        # Half a window at least: one query for many messages.
-        if room < max(1, self._window // 2):
-            return
-        for message in self._outbox.pending(self._sent_seq, room):
-            if not self._connection.alive:
-                return
-            self.send(message)
-            self._sent_seq = message.seq or self._sent_seq
-
-    def collect(self) -> None:
-        """Take what the broker has answered: acknowledged messages leave the outbox."""
-        done: list[int] = []
-        while self._connection.answers:
-            packet_id, reason = self._connection.answers.popleft()
-            message = self._in_flight.pop(packet_id, None)
-            if message is None:
-                continue
-            if reason >= FAILURE:
-                self._refuse(message, reason)
-            elif message.seq:
-                done.append(message.seq)
-        if done:
-            self._outbox.acknowledge(done)
-            self.acknowledged += len(done)
-
-    def _refuse(self, message: Message, reason: int) -> None:
-        """A message with `seq` must not be lost, so it blocks what follows until the broker takes it; a state may."""
-        sentence = (
-            f"the broker at {address(self._connection.mqtt)} refuses to take {message.topic} (reason 0x{reason:02x}): "
-            "its access rules must let this device publish there"
-        )
-        if message.seq:
-            self.refusal = sentence
-        elif message.topic not in self._refused:
-            self._refused.add(message.topic)
-            log.warning("%s", sentence)
 
 
 class MqttPublisher:
@@ -261,6 +177,7 @@ class MqttPublisher:
             if (delivery.acknowledged and not delivery.refusal) or now - connected_at > self._backoff_s[1]:
                 self._delay_s = self._backoff_s[0]
                 self._told = ""
+        delivery.settle()
         connection.close()
         self._brief = self._brief + 1 if time.monotonic() - connected_at < BRIEF_S else 0
         self._down(delivery.refusal or (self._hint() if self._brief >= 3 else connection.lost))
@@ -287,4 +204,5 @@ class MqttPublisher:
         while connection.alive and not delivery.idle and time.monotonic() < deadline:
             self._step(connection, 0.1)
             delivery.collect()
+        delivery.settle()
         connection.close()
