@@ -321,6 +321,7 @@ def test_ok__whatever_is_seen_each_event_has_a_whole_life(
         assert isinstance(event, ObjectEvent)
         before = last.get(event.after.id)
         assert (event.type == "new") == (before is None)
+        assert event.type != "new" or event.best is not None
         assert event.before == (before.after if before else event.after)
         assert before is None or before.type != "end"
         assert (event.after.end_time is not None) == (event.type == "end")

