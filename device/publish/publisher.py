@@ -3,7 +3,6 @@ health."""
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import sqlite3
@@ -229,8 +228,8 @@ class Publisher:
         entries = [entry for event in batch for entry in self._entries(event)]
         self._outbox.write(entries)
         for entry in entries:
-            if entry.event and entry.message:
-                self.store.announce(json.loads(entry.message.payload))
+            if entry.event:
+                self.store.announce(entry.event)
 
     def _entries(self, event: Event) -> list[Entry]:
         if isinstance(event, ObjectCount):

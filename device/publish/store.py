@@ -151,7 +151,7 @@ class EventStore:
             )
 
     def subscribe(self) -> Subscription:
-        """Hear events from now on, each as on MQTT: `type`, `device`, `seq`, `before`, `after`. Close it after use."""
+        """Hear events from now on, each in the shape of `recent`. Close it after use."""
         subscription = Subscription(self)
         with self._lock:
             self._subscriptions.add(subscription)
@@ -162,9 +162,11 @@ class EventStore:
         with self._lock:
             self._subscriptions.discard(subscription)
 
-    def announce(self, message: Payload) -> None:
-        """Tell every subscriber; `message` is as on MQTT."""
+    def announce(self, event: StoredEvent) -> None:
+        """Tell every subscriber of an event in the state it has now."""
         with self._lock:
             subscriptions = list(self._subscriptions)
-        for subscription in subscriptions:
-            subscription.offer(message)
+        if subscriptions:
+            shown = self._shown(event)
+            for subscription in subscriptions:
+                subscription.offer(shown)
