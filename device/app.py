@@ -24,7 +24,7 @@ from device.datatypes import Event, ObjectEvent
 from device.detection.detector import Detector
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
-from device.detection.tracker import Tracker
+from device.detection.tracker import HIGH, Tracker
 from device.errors import ConfigError, InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import INSTALL_ROOT, Bundle, find_bundle, load_bundle
@@ -82,7 +82,8 @@ def build_unit(camera: settings.Camera, detector: Detector) -> CameraUnit:
         tamper=TamperWatch(camera.tamper) if camera.tamper.enabled else None,
         detector=detector,
         filters=Filters(camera),
-        tracker=Tracker(camera.tracking),
+        # Where a label is believed at lower scores, its tracks must start there, too.
+        tracker=Tracker(camera.tracking, high=min([HIGH, *(rule.min_score for rule in camera.objects.values())])),
         lifecycle=Lifecycle(camera),
     )
 

@@ -258,7 +258,7 @@ class Publisher:
         privacy = self._config.privacy
         if event.best is None or not (privacy.snapshots or privacy.publish_snapshots):
             return
-        known.jpeg = snapshots.encode(snapshots.draw(event.best))
+        known.jpeg = snapshots.picture_of(event.best)
         if privacy.snapshots:
             state = event.after
             known.has_snapshot |= self._snapshots.write(state.camera, state.id, known.jpeg, self._clock())

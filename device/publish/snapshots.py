@@ -9,42 +9,19 @@ import shutil
 import threading
 from pathlib import Path
 
-import cv2
-import numpy as np
-import simplejpeg
-
-from device.datatypes import BestFrame, Image
+from device.datatypes import BestFrame
+from device.drawing import Caption, draw, encode
 
 log = logging.getLogger(__name__)
 
-QUALITY = 80
-BOX_COLOR = (255, 176, 0)
-"""Amber, RGB: seen on grass, asphalt and skin alike."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def draw(best: BestFrame) -> Image:
-    """A copy of the whole picture (HxWx3 uint8, RGB) with the object's box, label and score."""
+def picture_of(best: BestFrame) -> bytes:
+    """JPEG of the whole picture with the object's box, label and score."""
     image = best.image.copy()
-    height, width = image.shape[:2]
-    x1, x2 = (min(max(round(x), 0), width) for x in best.box[::2])
-    y1, y2 = (min(max(round(y), 0), height) for y in best.box[1::2])
-    thickness = max(2, round(min(height, width) / 240))
-    cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), BOX_COLOR, thickness)
-    scale = max(0.45, min(height, width) / 900)
-    text = f"{best.label} {best.score:.0%}"
-    (text_w, text_h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    left = max(0, min(x1, width - text_w))
-    # Above the box, or inside it where that would leave the picture.
-    base = y1 - below if y1 - text_h - 2 * below >= 0 else y1 + text_h + below
-    cv2.rectangle(image, (left, base - text_h - below), (left + text_w, base + below), BOX_COLOR, cv2.FILLED)
-    cv2.putText(image, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return image
-
-
-def encode(image: Image) -> bytes:
-    """An RGB picture (HxWx3 uint8) as JPEG."""
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=QUALITY, colorspace="RGB"))
+    draw(image, [Caption(best.box, best.label, best.score, class_id=0)])
+    return encode(image)
 
 
 class SnapshotFolder:

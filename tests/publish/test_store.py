@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ import simplejpeg
 
 from device.publish import store as store_module
 from device.publish.publisher import Publisher
-from device.publish.snapshots import SnapshotFolder, draw, encode
-from tests.mosquitto import eventually
+from device.publish.snapshots import SnapshotFolder
 from tests.publish.samples import PERSON, event, life
 
 MakePublisher = Callable[..., Publisher]
@@ -188,23 +186,3 @@ def test_ok__leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".front-1.jpg.tmp").write_bytes(b"half")
     folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_ok__a_box_beyond_the_picture_is_drawn_as_far_as_it_goes() -> None:
-    best = event("new", picture=True).best
-    assert best is not None
-    picture = draw(replace(best, box=(-50, -50, 5000, 5000), label="a" * 200))
-    assert picture.shape == best.image.shape
-    assert encode(picture)[:2] == b"\xff\xd8"
-    assert not (best.image == picture).all()
-
-
-def test_ok__events_without_room_are_counted_and_never_block(publisher: MakePublisher) -> None:
-    box = publisher(enabled=False, start=False)
-    box._queue.maxsize = 10
-    for one in [one for number in range(10) for one in life(number)]:
-        box.accept(one)
-    assert box.health()["storage"]["lost"] == 10
-    box.start()
-    assert eventually(lambda: len(box.store.recent(99)) == 5)
-    box.stop()
