@@ -28,13 +28,13 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and one-line helps without importing them: `sereno --help` stays instant."""
+    """A group that knows its commands without importing them: `sereno --help` stays instant."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """The commands in the order in which a person needs them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command; None where there is no such command."""
         if cmd_name not in COMMANDS:
             return None
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -88,7 +88,8 @@ def sereno(verbose: int) -> None:
 
 
 def main() -> None:
-    """Run the command line; foreseeable failures are one sentence on stderr and an exit code: 1 input or machine, 2 usage or config."""
+    """Run the command line. Foreseeable failures are one sentence on stderr; exit code 1: input or machine, 2: usage or
+    configuration."""
     try:
         code = sereno.main(prog_name="sereno", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,4 +1,4 @@
-"""What passes between the rooms: frames, detections, tracks, events. All frozen, none with behaviour beyond arithmetic."""
+"""What passes between the rooms: frames, detections, tracks, events. All frozen, none with behaviour."""
 
 from __future__ import annotations
 
@@ -140,7 +140,10 @@ Event = ObjectEvent | ObjectCount | CameraState
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one turn of the loop saw: for the live view, metrics and tests. `detected` is False where the gate held the frame back."""
+    """What one turn of the loop saw: for the live view, metrics and tests.
+
+    `detected` is False where the gate held the frame back.
+    """
 
     frame: Frame
     tracks: tuple[Track, ...]

@@ -14,7 +14,8 @@ def test_ok__box_and_label_are_where_they_belong() -> None:
     changed = np.argwhere((picture != 60).any(axis=2))
     top, left = changed.min(axis=0)
     bottom, right = changed.max(axis=0)
-    assert (bottom, left) == (181, 99)
+    assert abs(bottom - 180) <= 2  # The line's width, and its soft edge.
+    assert abs(left - 100) <= 2
     assert top < 79  # The label is above the box.
     assert right >= 200
     assert (picture[130, 150] == 60).all()

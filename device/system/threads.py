@@ -13,7 +13,8 @@ class Worker:
     """A daemon thread whose end is somebody's business.
 
     `target` runs until it returns; that is right only after `stop` was asked for by whoever owns it. When it raises,
-    `on_failure(name, error)` is called in the thread: the composition root then ends the process, and systemd brings it back.
+    `on_failure(name, error)` is called in the thread: the composition root then ends the process, and
+    systemd brings it back.
     """
 
     def __init__(self, name: str, target: Callable[[], None], on_failure: Callable[[str, BaseException], None]) -> None:

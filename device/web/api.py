@@ -7,7 +7,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -74,7 +73,10 @@ def snapshot(event_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/api/events/stream")
 def stream() -> ResponseReturnValue:
-    """The events as they come, as server-sent events. What was missed while away is in `/api/events`."""
+    """The events as they come, as server-sent events: `event: object`, `data:` as in `/api/events`.
+
+    A `Last-Event-ID` is not looked at: what was missed while away is in `/api/events`.
+    """
     own = parts()
     slot = open_slot(own.streams)
     subscription = own.events.subscribe()
@@ -108,21 +110,15 @@ def _server_sent(
 ) -> Iterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
     sent_at = clock()
-    while not (streams.stopping or gone()):
+    while not (streams.stopping or subscription.closed or gone()):
         message = subscription.get(WAIT_S)
         if message is not None:
-            yield _event_text(message)
+            yield f"event: object\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"
         elif clock() - sent_at >= HEARTBEAT_S:
             yield ": still here\n\n"
         else:
             continue
         sent_at = clock()
-
-
-def _event_text(message: dict[str, Any]) -> str:
-    number = message.get("seq")
-    head = f"id: {number}\n" if isinstance(number, int) else ""
-    return f"{head}event: object\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"
 
 
 def _number(name: str, default: float | None, least: float, most: float) -> float | None:

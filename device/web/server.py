@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 from waitress import create_server, wasyncore
+from waitress.channel import HTTPChannel
 
 from device.errors import InputError
 from device.system.threads import Worker
@@ -18,6 +19,8 @@ from device.web.app import MAX_BODY_BYTES
 from device.web.parts import EXTENSION, Parts
 
 log = logging.getLogger(__name__)
+# Its warnings tell how many requests queue for a moment, which nobody can do anything about.
+logging.getLogger("waitress").setLevel(logging.ERROR)
 
 ORDINARY_THREADS = 4
 """Threads for all that is answered at once, beside one for each stream."""
@@ -99,8 +102,9 @@ class WebServer:
                 wasyncore.loop(timeout=WAKE_S, use_poll=True, map=self._channels, count=1)
         finally:
             for channel in list(self._channels.values()):
-                # Not `close`: this also wakes threads that wait for a slow viewer.
-                channel.handle_close()
+                if isinstance(channel, HTTPChannel):
+                    # Not `close`: this also wakes threads that wait for a slow viewer.
+                    channel.handle_close()
             wasyncore.close_all(self._channels)
 
 

@@ -26,11 +26,11 @@ class LiveSource(Protocol):
 class Subscription(Protocol):
     """One listener to the events."""
 
-    def get(self, timeout_s: float) -> dict[str, Any] | None:
-        """The next message, None after `timeout_s` seconds.
+    closed: bool
+    """Whether it was closed, by `close` or because its reader did not keep up."""
 
-        It is as on MQTT: `{"type": "new" | "update" | "end", "after": {…}, "seq"?: int, …}`.
-        """
+    def get(self, timeout_s: float) -> dict[str, Any] | None:
+        """The next event in the shape of `EventSource.recent`; None after `timeout_s` seconds, and once closed."""
         ...
 
     def close(self) -> None:
@@ -44,7 +44,9 @@ class EventSource(Protocol):
     def recent(
         self, limit: int, camera: str | None = None, label: str | None = None, before: float | None = None
     ) -> list[dict[str, Any]]:
-        """The last `limit` events, newest `start_time` first, each as the `after` of its last message.
+        """The last `limit` events, newest `start_time` first.
+
+        Each is the `after` of its last message on MQTT, and that message's `type`: `new`, `update` or `end`.
 
         `before` (seconds since 1970) keeps only those that started earlier: the `start_time` of the last one seen
         gives the next page.

@@ -47,21 +47,32 @@ class EventList {
     this.settle();
   }
 
-  // One message of the stream.
-  take(message) {
-    const event = message.after;
+  // An event of the stream, in the state it has now.
+  take(event) {
     this.offer(event.label);
     const chosen = Object.fromEntries(new FormData(this.filters));
     if ((chosen.label && chosen.label !== event.label) || (chosen.camera && chosen.camera !== event.camera)) return;
     if (!this.cards.has(event.id)) {
-      if (message.type === "end" && this.next !== null) return;
+      if (event.type !== "new" && this.isOlder(event)) return;
       const card = this.newCard(event);
       card.classList.add("fresh");
-      this.list.prepend(card);
+      this.place(card);
     }
     this.fill(event);
     if (this.cards.size > MOST_EVENTS) this.dropLast();
     this.settle();
+  }
+
+  // The newest is first; an update of an event that was missed finds its place.
+  place(card) {
+    const start = Number(card.dataset.start);
+    const next = [...this.list.children].find((other) => Number(other.dataset.start) < start);
+    this.list.insertBefore(card, next ?? null);
+  }
+
+  // Whether it belongs to a page that was not asked for yet.
+  isOlder(event) {
+    return this.next !== null && event.start_time < this.next;
   }
 
   dropLast() {
