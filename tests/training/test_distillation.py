@@ -40,7 +40,7 @@ def test_ok__rounded_student_is_near_and_not_the_same(detector: nn.Module, sourc
         exact, rounded = network(images, Float()), network(images, Rounded(ranges))
     for a, b in zip(exact, rounded, strict=True):
         error = float((a.clamp(min=CLASS_FLOOR) - b).square().mean().sqrt())
-        assert 0 < error < 0.25 * float(a.std())
+        assert 0 < error < 0.5 * float(a.std())
 
 
 def test_ok__teacher_agrees_with_itself(detector: nn.Module, sources: Sources, tmp_path: Path) -> None:

