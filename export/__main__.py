@@ -30,7 +30,7 @@ from export.recipes import KNOWN, recipe_for
     "sizes",
     multiple=True,
     type=click.IntRange(64, 1280),
-    help="Of a checkpoint of your own: side in pixels, a multiple of 32; may be repeated [default: 320 and 640].",
+    help="Side of the input in pixels, a multiple of 32; may be repeated [default: 320 and 640].",
 )
 def main(models: tuple[str, ...], weights: Path | None, data: Path | None, sizes: tuple[int, ...]) -> None:
     """Quantize each MODEL, measure it against its float network, and write it as a bundle for the device.

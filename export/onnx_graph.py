@@ -14,16 +14,16 @@ import torch
 from torch import nn
 
 from device.datatypes import Image
-from export.calibration import CLASS_FLOOR, Range, as_input, percentile_range
+from export.calibration import Range, as_input, percentile_range
 from export.checkpoint import HEADS
 from export.litert import quiet
 
 INPUT = "images"
 OPSET = 17
 
-QUANTIZED = ("Conv", "Add", "Concat", "MaxPool", "Resize", "Slice", "Split", "Transpose")
-"""Convolutions, and what lies between them and only moves numbers. Sigmoid and its product stay in float: ONNX Runtime
-has no fast integer kernel for them."""
+QUANTIZED = ("Conv",)
+"""Convolutions are where the time goes. ONNX Runtime has no fast integer kernel for SiLU, and each further rounding
+takes the scores further from the float network's."""
 
 
 def convert(network: nn.Module, size: int) -> bytes:
@@ -51,7 +51,7 @@ def convert(network: nn.Module, size: int) -> bytes:
 
 
 def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
-    """What each tensor of the graph spans over the pictures, by name; rules as `export.litert.calibrate`."""
+    """What each tensor of the graph spans over the pictures, by name; the input exactly 0 to 1."""
     import onnxruntime
     from onnxruntime.quantization.calibrate import MinMaxCalibrater
 
@@ -67,18 +67,23 @@ def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
     columns = dict(zip(reduced, np.array(seen).T, strict=True))
     names = [name.removesuffix("_ReduceMin") for name in reduced if name.endswith("_ReduceMin")]
     ranges = {name: percentile_range(columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"]) for name in names}
-    return _adjusted(ranges, onnx.load_from_string(float_file))
+    return ranges | {INPUT: (0.0, 1.0)}
 
 
-def _adjusted(ranges: Mapping[str, Range], model: onnx.ModelProto) -> dict[str, Range]:
-    """The input spans 0 to 1; class heads end at the floor, before and after the transposition that makes them so."""
-    adjusted = dict(ranges) | {INPUT: (0.0, 1.0)}
+def last_convolutions(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that compute the heads.
+
+    They stay in float: what they give is read by NumPy as float, so that rounding it would save nothing, and would cut
+    the best scores off where the range ends.
+    """
     maker = {output: node for node in model.graph.node for output in node.output}
-    for head in HEADS[1::2]:
-        for name in (head, maker[head].input[0]):
-            low, high = adjusted[name]
-            adjusted[name] = (max(low, CLASS_FLOOR), high)
-    return adjusted
+    found = []
+    for head in HEADS:
+        node = maker[head]
+        while node.op_type != "Conv":
+            node = maker[node.input[0]]
+        found.append(node.name)
+    return found
 
 
 def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
@@ -88,16 +93,17 @@ def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     spans = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    model = onnx.load_from_string(float_file)
     with quiet():
         quantizer = QDQQuantizer(
-            onnx.load_from_string(float_file),
+            model,
             per_channel=True,
             reduce_range=False,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
             tensors_range=TensorsData(CalibrationMethod.MinMax, spans),
             nodes_to_quantize=[],
-            nodes_to_exclude=[],
+            nodes_to_exclude=last_convolutions(model),
             op_types_to_quantize=list(QUANTIZED),
             extra_options={},
         )

@@ -53,13 +53,13 @@ def plain(name: str, checkpoint: Path, version: str, sizes: Sequence[int], paren
     return Recipe(name, checkpoint, checkpoint, version, "AGPL-3.0-or-later", story, products)
 
 
-def yolov8n() -> Recipe:
+def yolov8n(sizes: Sequence[int]) -> Recipe:
     """The official weights."""
     what = (
         "The official YOLOv8n of Ultralytics (assets release v8.3.0, AGPL-3.0), exported by Sereno and not trained any "
         "further. The int8 files are quantized after training."
     )
-    return plain("yolov8n", weights("yolov8n.pt"), "8.3.0", (320, 640), BUNDLES, what)
+    return plain("yolov8n", weights("yolov8n.pt"), "8.3.0", sizes, BUNDLES, what)
 
 
 def sereno_coco_320(checkpoint: Path | None = None) -> Recipe:
@@ -108,7 +108,7 @@ def recipe_for(name: str, checkpoint: Path | None, sizes: Sequence[int]) -> Reci
         InputError: its weights are missing.
     """
     if name == "yolov8n":
-        return yolov8n()
+        return yolov8n(sizes)
     if name == "sereno-coco-320":
         return sereno_coco_320(checkpoint)
     path = Path(name)
