@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import threading
@@ -17,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / ".venv" / "bin" / "sereno"
 
 
-def sereno(*arguments: object, timeout_s: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
+def sereno(*arguments: object, timeout_s: float = 60.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     assert PROGRAM.exists(), "the device's environment is not set up: `make test` does"
     return subprocess.run(
@@ -25,7 +24,7 @@ def sereno(*arguments: object, timeout_s: float = 60.0, **environment: str) -> s
         capture_output=True,
         text=True,
         timeout=timeout_s,
-        env=os.environ | environment,
+        input=stdin,
         check=False,
     )
 
