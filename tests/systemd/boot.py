@@ -24,13 +24,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from device.capture.footage import demo_clip
+from tests.debian import CACHE, PYTHONS, ROOT, copy_checkout, mirror, place_model
 from tests.wheelhouse import fill
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
 HERE = Path(__file__).parent
 PACKAGES = "ca-certificates,python3,python3-venv,systemd,systemd-sysv,dbus"
-PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 PASSWORD = "correct horse 73"
 ALLOWED = {"write-state", "read-credential", "dev-null", "lan", "loopback", "netlink", "uid"}
 """What the service must be able to do; whatever else the probe tries must be refused."""
@@ -51,14 +50,6 @@ storage: {{path: /var/lib/sereno}}
 """
 
 
-def mirror() -> str:
-    """The Debian mirror that this machine uses."""
-    found = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in found if path.is_file())
-    match = re.search(r"(?m)^(?:URIs:|deb(?: \[[^]]*\])?)\s+(\S+/debian)/?(?:\s|$)", text)
-    return match[1] if match else "http://deb.debian.org/debian"
-
-
 def base_root(suite: str) -> Path:
     """A Debian with systemd and Python, made once."""
     folder = CACHE / "systemd-root" / suite
@@ -72,37 +63,11 @@ def base_root(suite: str) -> Path:
     return folder
 
 
-def copy_checkout(target: Path, revision: str) -> None:
-    """What git knows of in a revision or, of the working tree, what it does not ignore."""
-    target.mkdir()
-    if revision:
-        archive = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=True).stdout
-        subprocess.run(["tar", "-x", "-C", target], input=archive, check=True)
-        return
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-
-
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def model(machine: Path) -> str:
-    """The shipped bundle or, where the checkout has none yet, one of the cache's, put where the service finds it."""
-    shipped = machine / "opt/sereno/models/sereno-coco-320"
-    if not shipped.is_dir():
-        bundle = next(path for path in sorted((CACHE / "bundles").iterdir()) if (path / "model.tflite").exists())
-        shutil.copytree(bundle, shipped.parent / bundle.name)
-        return bundle.name
-    return shipped.name
 
 
 def install(machine: Path, suite: str, revision: str) -> None:
@@ -124,7 +89,7 @@ def install(machine: Path, suite: str, revision: str) -> None:
 
 def prepare(machine: Path, clip: Path, mqtt_port: int, web_port: int) -> None:
     """Configuration, secret, footage, and the units that run the drill."""
-    config = CONFIG.format(model=model(machine), mqtt_port=mqtt_port, web_port=web_port)
+    config = CONFIG.format(model=place_model(machine / "opt/sereno/models"), mqtt_port=mqtt_port, web_port=web_port)
     (machine / "etc/sereno/camera.yaml").write_text(config, encoding="utf-8")
     (machine / "etc/sereno/credentials/mqtt-password").write_text(PASSWORD + "\n", encoding="utf-8")
     (machine / "home/somebody").mkdir()
@@ -212,17 +177,11 @@ def judge(console: str, messages: Path) -> list[str]:
         good = (answer == "yes") == (name in ALLOWED)
         print(f"{'ok' if good else 'FAIL':4}  sandbox: {name} {answer}{detail}")
         failed += [] if good else [f"sandbox: {name}"]
-    topics = [json.loads(line) for line in messages.read_text().splitlines()]
+    topics = [json.loads(line) for line in messages.read_text(encoding="utf-8", errors="replace").splitlines()]
     events = [json.loads(message["payload"])["type"] for message in topics if message["topic"].endswith("/events")]
     print(f"MQTT: {len(topics)} messages; events: {events.count('new')} new, {events.count('end')} end")
     failed += [] if "new" in events and "end" in events else ["events by MQTT"]
     return failed if probes else [*failed, "the probe did not run"]
-
-
-def clip() -> Path:
-    """Footage with people in it."""
-    found = [CACHE / "footage/bikes.mp4", ROOT.parent / "shared/data/videos/one-by-one-person-detection.mp4"]
-    return next(path for path in found if path.exists())
 
 
 def main() -> None:
@@ -242,7 +201,7 @@ def main() -> None:
         subprocess.run(["cp", "-a", base_root(given.suite), machine], check=True)
         install(machine, given.suite, given.revision)
         mqtt_port, web_port = free_port(), free_port()
-        prepare(machine, clip(), mqtt_port, web_port)
+        prepare(machine, demo_clip(CACHE / "footage"), mqtt_port, web_port)
         messages = Path(folder) / "messages"
         console = given.console or Path(folder) / "console"
         with broker(Path(folder), mqtt_port), subscriber(mqtt_port, messages):
