@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from device.datatypes import Image
-from export.calibration import CLASS_FLOOR, Range, as_input, percentile_range
+from export.calibration import CLASS_FLOOR, SILU_FLOOR, Range, as_input, floored, percentile_range
 from export.checkpoint import HEADS
 
 SIGNATURE = "serving_default"
@@ -42,7 +42,7 @@ def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
         float_file: from `convert`.
         squares: letterboxed pictures, SxSx3 uint8 RGB.
     Returns:
-        (minimum, maximum) by tensor name; class logits floored, the input exactly 0 to 1.
+        (minimum, maximum) by tensor name; class logits and what SiLU is computed of floored, the input exactly 0 to 1.
     """
     with quiet():
         from ai_edge_quantizer import recipe
@@ -60,7 +60,10 @@ def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
         for name, found in calibrator.get_model_qsvs().items()
         if found
     }
-    return _adjusted(ranges, tensor_names(float_file))
+    taken, heads = tensor_names(float_file)
+    ranges = floored(ranges, before_sigmoid(float_file), SILU_FLOOR)
+    ranges = floored(ranges, heads[1::2], CLASS_FLOOR)
+    return ranges | {taken: (0.0, 1.0)}
 
 
 def _append(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -70,15 +73,18 @@ def _append(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {key: np.concatenate([np.ravel(old[key]), np.ravel(new[key])]) for key in ("min", "max")}
 
 
-def _adjusted(ranges: dict[str, Range], names: tuple[str, Sequence[str]]) -> dict[str, Range]:
-    """The input spans 0 to 1 whatever was shown, so that its scale is 1/255; class heads end at the floor."""
-    taken, given = names
-    adjusted = ranges | {taken: (0.0, 1.0)}
-    for name, head in zip(given, HEADS, strict=True):
-        if head.startswith("class"):
-            low, high = adjusted[name]
-            adjusted[name] = (max(low, CLASS_FLOOR), high)
-    return adjusted
+def before_sigmoid(float_file: bytes) -> list[str]:
+    """Names of the tensors that go into a sigmoid: here, each is what SiLU is computed of."""
+    from ai_edge_quantizer.utils import tfl_flatbuffer_utils as flatbuffers
+
+    model = flatbuffers.read_model(float_file)
+    [graph] = model.subgraphs
+    names = flatbuffers.TFL_OP_CODE_TO_NAME
+    return [
+        flatbuffers.get_tensor_name(graph.tensors[operator.inputs[0]])
+        for operator in graph.operators
+        if names.get(model.operatorCodes[operator.opcodeIndex].builtinCode) == "LOGISTIC"
+    ]
 
 
 def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:

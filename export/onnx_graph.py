@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from device.datatypes import Image
-from export.calibration import Range, as_input, percentile_range
+from export.calibration import SILU_FLOOR, Range, as_input, floored, percentile_range
 from export.checkpoint import HEADS
 from export.litert import quiet
 
@@ -51,7 +51,7 @@ def convert(network: nn.Module, size: int) -> bytes:
 
 
 def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
-    """What each tensor of the graph spans over the pictures, by name; the input exactly 0 to 1."""
+    """What each tensor of the graph spans over the pictures, by name; rules as `export.litert.calibrate`."""
     import onnxruntime
     from onnxruntime.quantization.calibrate import MinMaxCalibrater
 
@@ -67,7 +67,9 @@ def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
     columns = dict(zip(reduced, np.array(seen).T, strict=True))
     names = [name.removesuffix("_ReduceMin") for name in reduced if name.endswith("_ReduceMin")]
     ranges = {name: percentile_range(columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"]) for name in names}
-    return ranges | {INPUT: (0.0, 1.0)}
+    nodes = onnx.load_from_string(float_file).graph.node
+    before = [node.input[0] for node in nodes if node.op_type == "Sigmoid"]
+    return floored(ranges, before, SILU_FLOOR) | {INPUT: (0.0, 1.0)}
 
 
 def last_convolutions(model: onnx.ModelProto) -> list[str]:

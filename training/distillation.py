@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from training.quantaware import CLASS_FLOOR, QuantAware, Range, Rounded
+from export.calibration import CLASS_FLOOR
+from training.quantaware import QuantAware, Range, Rounded
 from training.teaching import Lesson, Lessons, flatten
 
 BINS = 16

@@ -12,13 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from export.calibration import CLASS_FLOOR, SILU_FLOOR, percentile_range
 from training.fakequant import Grid, round_to, round_weights, silu
 
 Range = tuple[float, float]
 Activation = Callable[[str, torch.Tensor], torch.Tensor]
-
-PERCENTILE = 97.0
-CLASS_FLOOR = -9.0
 
 
 class Float:
@@ -49,13 +47,9 @@ class Observer(Float):
         self.seen.setdefault(name, []).append((float(x.min()), float(x.max())))
         return x
 
-    def ranges(self, percentile: float = PERCENTILE) -> dict[str, Range]:
+    def ranges(self) -> dict[str, Range]:
         """Of each tensor, the percentile of the images' own extremes."""
-        result = {}
-        for name, extremes in self.seen.items():
-            low, high = np.array(extremes).T
-            result[name] = (float(np.percentile(low, 100 - percentile)), float(np.percentile(high, percentile)))
-        return result
+        return {name: percentile_range(*np.array(extremes).T) for name, extremes in self.seen.items()}
 
 
 class Rounded(Float):
@@ -151,12 +145,16 @@ def _sppf(name: str, block: nn.Module, x: torch.Tensor, rounding: Float) -> torc
 
 @torch.no_grad()
 def observed_ranges(network: QuantAware, images: Iterable[torch.Tensor]) -> dict[str, Range]:
-    """What each tensor of the float network spans over the images ([1, 3, S, S] each), class heads floored."""
+    """What each tensor of the float network spans over the images ([1, 3, S, S] each), as `export` will have it."""
     observer = Observer()
     for image in images:
         network(image, observer)
-    floored = {}
-    for name, (low, high) in observer.ranges().items():
-        is_class = name.startswith("head.class.") and name.count(".") == 2
-        floored[name] = (max(low, CLASS_FLOOR) if is_class else low, high)
-    return floored
+    return {name: (max(low, _floor(name)), high) for name, (low, high) in observer.ranges().items()}
+
+
+def _floor(name: str) -> float:
+    """The lowest value worth a step of the tensor's grid: as `export` has it."""
+    if name.endswith(".conv"):
+        return SILU_FLOOR
+    is_class = name.startswith("head.class.") and name.count(".") == 2
+    return CLASS_FLOOR if is_class else -np.inf

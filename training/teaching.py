@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
+from export.calibration import CLASS_FLOOR
 from training.pictures import Picture
-from training.quantaware import CLASS_FLOOR, Float, QuantAware
+from training.quantaware import Float, QuantAware
 
 BOX_THRESHOLD = 0.05
 """Boxes are learnt where the teacher's best class is above this: elsewhere they mean nothing."""
