@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from device.datatypes import CameraHealth, Detection, Event, Frame, Image, Obser
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
+
+GLANCE_S = 0.15
+"""While the detector looks at every frame all the same, the gate looks no more often than this."""
 
 
 class Detects(Protocol):
@@ -67,15 +71,17 @@ class CameraUnit:
         self._tracker = tracker
         self._lifecycle = lifecycle
         self._tracks: tuple[Track, ...] = ()
+        self._moving = False
+        self._glanced_at = -math.inf
 
     def process(self, frame: Frame) -> Step:
         """Look at one frame: cheaply at all of them, with the detector only where the gate lets it through."""
-        seen = self._motion.look(frame)
-        events: list[Event] = list(seen.events)
-        if self._tamper is not None:
-            events += self._tamper.look(frame, seen)
-        if not self._gate.opens(seen.moving, self._lifecycle.needs_frames, frame.monotonic):
-            return Step(Observation(frame, self._tracks, seen.moving, detected=False), events)
+        needed = self._lifecycle.needs_frames
+        events: list[Event] = []
+        if not needed or frame.monotonic - self._glanced_at >= GLANCE_S:
+            events += self._glance(frame)
+        if not self._gate.opens(self._moving, needed, frame.monotonic):
+            return Step(Observation(frame, self._tracks, self._moving, detected=False), events)
         started = time.perf_counter()
         detections = self._detector.detect(frame.image)
         took_s = time.perf_counter() - started
@@ -83,7 +89,14 @@ class CameraUnit:
         tracks = self._tracker.update(self._filters.keep(detections, width, height), frame.monotonic)
         events += self._lifecycle.update(frame, tracks)
         self._tracks = tuple(tracks)
-        return Step(Observation(frame, self._tracks, seen.moving, detected=True, inference_s=took_s), events)
+        return Step(Observation(frame, self._tracks, self._moving, detected=True, inference_s=took_s), events)
+
+    def _glance(self, frame: Frame) -> list[Event]:
+        """The cheap look: does anything move, was the camera tampered with?"""
+        seen = self._motion.look(frame)
+        self._moving, self._glanced_at = seen.moving, frame.monotonic
+        tampered = self._tamper.look(frame, seen) if self._tamper is not None else []
+        return [*seen.events, *tampered]
 
     def finish(self) -> list[Event]:
         """End what is open: the source has ended or the process is asked to stop."""

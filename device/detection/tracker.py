@@ -164,7 +164,7 @@ class Tracker:
         for index in (missed := np.flatnonzero(free_tracks)):
             self._paths[index].miss(now)
         self._filter.hold_size(missed)
-        return [found[i] for i in np.flatnonzero(free_found)]
+        return [d for d, free in zip(found, free_found.tolist(), strict=True) if free]
 
     def _pairs(
         self,
@@ -188,7 +188,7 @@ class Tracker:
 
         def take(similarity: npt.NDArray[np.floating], tracks: Mask, ones: Mask, least: float) -> None:
             rows, columns = np.flatnonzero(tracks & free_tracks), np.flatnonzero(ones & free_found)
-            if not len(rows) or not len(columns):
+            if not rows.size or not columns.size:
                 return
             for row, column in _assign(similarity[np.ix_(rows, columns)], least):
                 free_tracks[rows[row]] = free_found[columns[column]] = False
@@ -206,8 +206,9 @@ class Tracker:
     def _drop_lost(self, now: float) -> None:
         """Forget tracks that were not found for too long."""
         rows = [i for i, path in enumerate(self._paths) if not path.is_over(now, self._settings.lost_s)]
-        self._paths = [self._paths[i] for i in rows]
-        self._filter.keep(np.array(rows, dtype=np.intp))
+        if len(rows) < len(self._paths):
+            self._paths = [self._paths[i] for i in rows]
+            self._filter.keep(np.array(rows, dtype=np.intp))
 
     def _start(self, found: list[Detection], now: float) -> None:
         """Begin a track for each detection."""

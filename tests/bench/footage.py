@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from device.app import CACHE
@@ -12,10 +13,12 @@ from device.capture.camera import EndOfSource
 from device.capture.footage import demo_clip
 from device.capture.opencv import VideoFileSource
 from device.capture.pixels import to_image
+from device.config import Camera
 from device.datatypes import Frame, Image
 
 ROOT = Path(__file__).parent.parent.parent
 FPS = 10.0
+WIDTH = Camera().width
 
 
 def shared_data() -> Path | None:
@@ -32,14 +35,16 @@ def clip() -> Path:
 
 
 def images(count: int) -> list[Image]:
-    """Up to `count` frames of the clip, every third: HxWx3 uint8 RGB."""
+    """Up to `count` frames of the clip, every third: HxWx3 uint8 RGB, as wide as a camera is asked for by default."""
     source, found = VideoFileSource(clip()), []
     source.open()
     try:
         while len(found) < count:
             for _ in range(3):
                 source.grab()
-            found.append(to_image(source.retrieve(), 0).copy())
+            picture = to_image(source.retrieve(), 0)
+            size = (WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1]))
+            found.append(np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8))
     except EndOfSource:
         pass
     finally:
