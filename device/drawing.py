@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +13,7 @@ from device.datatypes import Box, Image
 # Distinct in hue, alike in lightness, readable under near-black text (RGB).
 PALETTE = [(255, 196, 87), (120, 200, 255), (150, 230, 150), (255, 150, 130), (205, 170, 255), (110, 225, 215)]
 INK = (16, 22, 36)
-FONT = cv2.FONT_HERSHEY_DUPLEX
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,12 @@ def _draw(picture: Image, caption: Caption, scale: float) -> None:
     x1, x2 = (min(max(x, 0), width - 1) for x in (x1, x2))
     y1, y2 = (min(max(y, 0), height - 1) for y in (y1, y2))
     color = PALETTE[caption.class_id % len(PALETTE)]
-    unit = max(1, round(min(width, height) / 320))
+    unit = max(1, round(min(width, height) / 400))
     cv2.rectangle(picture, (x1, y1), (x2, y2), color, unit if caption.faint else unit * 2, cv2.LINE_AA)
-    text = f"{_plain(caption.label)} {caption.confidence:.0%}"
-    size = 0.45 * unit
+    text = f"{caption.label} {caption.confidence:.0%}"
+    size = 0.5 * max(1.0, min(width, height) / 400)
     (text_width, text_height), baseline = cv2.getTextSize(text, FONT, size, unit)
-    pad = 3 * unit
+    pad = round(8 * size)
     # Above the box, or inside it where that would leave the picture.
     top = y1 - text_height - baseline - pad
     top = y1 if top < 0 else top
@@ -68,8 +67,3 @@ def _draw(picture: Image, caption: Caption, scale: float) -> None:
     bottom = top + text_height + baseline + pad
     cv2.rectangle(picture, (left, top), (left + text_width + 2 * pad, bottom), color, cv2.FILLED)
     cv2.putText(picture, text, (left + pad, bottom - baseline - pad // 2), FONT, size, INK, unit, cv2.LINE_AA)
-
-
-def _plain(text: str) -> str:
-    """`text` without accents and other marks that OpenCV would draw as question marks."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

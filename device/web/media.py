@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, g, request
 from flask.typing import ResponseReturnValue
 
+from device.drawing import encode
 from device.web.api import client_gone, open_slot
 from device.web.parts import parts
-from device.web.pictures import BOUNDARY, annotated, encode
+from device.web.pictures import BOUNDARY, annotated
 
 blueprint = Blueprint("media", __name__)
 

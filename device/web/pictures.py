@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from device.datatypes import Image, Observation, Track
+from device.drawing import Caption, draw, encode
 from device.web.sources import LiveSource
 from device.web.streams import Streams
 
@@ -24,10 +23,6 @@ FRESH_S = 1.0
 WAIT_S = 0.5
 BOUNDARY = "sereno-frame"
 
-# Distinct in hue, alike in lightness, readable under near-black text (RGB).
-PALETTE = [(255, 196, 87), (120, 200, 255), (150, 230, 150), (255, 150, 130), (205, 170, 255), (110, 225, 215)]
-INK = (16, 22, 36)
-
 Translate = Callable[[str], str]
 
 
@@ -36,7 +31,7 @@ def annotated(observation: Observation, label_of: Translate, max_width: int | No
 
     Args:
         observation: its frame is not touched.
-        label_of: the name to write for a label; accents are dropped, OpenCV's fonts have none.
+        label_of: the name to write for a label.
         max_width: scale wider pictures down to so many pixels.
     Returns:
         HxWx3 uint8, RGB.
@@ -49,45 +44,13 @@ def annotated(observation: Observation, label_of: Translate, max_width: int | No
         picture: Image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     else:
         picture = image.copy()
-    for track in observation.tracks:
-        if track.confirmed:
-            _draw(picture, track, scale, _plain(label_of(track.label)))
+    draw(picture, [_caption(track, label_of) for track in observation.tracks if track.confirmed], scale)
     return picture
 
 
-def encode(picture: Image, quality: int = 80) -> bytes:
-    """JPEG of an HxWx3 RGB uint8 picture."""
-    return bytes(
-        simplejpeg.encode_jpeg(
-            np.ascontiguousarray(picture), quality=quality, colorspace="RGB", colorsubsampling="420", fastdct=True
-        )
-    )
-
-
-def _draw(picture: Image, track: Track, scale: float, label: str) -> None:
-    """Draw one track into `picture`; a predicted box (not matched in this frame) has a thin line."""
-    height, width = picture.shape[:2]
-    x1, y1, x2, y2 = (round(value * scale) for value in track.xyxy)
-    x1, x2 = (min(max(x, 0), width - 1) for x in (x1, x2))
-    y1, y2 = (min(max(y, 0), height - 1) for y in (y1, y2))
-    color = PALETTE[track.class_id % len(PALETTE)]
-    unit = max(1, round(min(width, height) / 320))
-    cv2.rectangle(picture, (x1, y1), (x2, y2), color, unit * 2 if track.matched else unit, cv2.LINE_AA)
-    text = f"{label} {track.confidence:.0%}"
-    font, size = cv2.FONT_HERSHEY_DUPLEX, 0.45 * unit
-    (text_width, text_height), baseline = cv2.getTextSize(text, font, size, unit)
-    pad = 3 * unit
-    top = y1 - text_height - baseline - pad
-    top = y1 if top < 0 else top
-    left = max(0, min(x1, width - text_width - 2 * pad))
-    bottom = top + text_height + baseline + pad
-    cv2.rectangle(picture, (left, top), (left + text_width + 2 * pad, bottom), color, cv2.FILLED)
-    cv2.putText(picture, text, (left + pad, bottom - baseline - pad // 2), font, size, INK, unit, cv2.LINE_AA)
-
-
-def _plain(text: str) -> str:
-    """`text` without accents and other marks that OpenCV would draw as question marks."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+def _caption(track: Track, label_of: Translate) -> Caption:
+    """A box that is only predicted, not matched in this frame, is faint."""
+    return Caption(track.xyxy, label_of(track.label), track.confidence, track.class_id, faint=not track.matched)
 
 
 class Feed:

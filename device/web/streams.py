@@ -26,14 +26,26 @@ class Streams:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._free = threading.BoundedSemaphore(limit)
+        self._free = limit
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
 
     def open(self) -> Slot | None:
         """A slot, or None when all are taken or the server stops."""
-        if self.stopping or not self._free.acquire(blocking=False):
-            return None
-        return Slot(self._free.release)
+        with self._lock:
+            if self.stopping or not self._free:
+                return None
+            self._free -= 1
+        return Slot(self._give_back)
+
+    @property
+    def free(self) -> int:
+        """How many more may be opened."""
+        return self._free
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._free += 1
 
     @property
     def stopping(self) -> bool:

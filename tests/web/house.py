@@ -24,7 +24,6 @@ class MemoryEvents:
         self.kept: dict[str, dict[str, Any]] = {}
         self.snapshots: dict[str, bytes] = {}
         self.listeners: list[MemorySubscription] = []
-        self._seq = 0
         self._lock = threading.Lock()
 
     def recent(
@@ -53,10 +52,9 @@ class MemoryEvents:
         if snapshot is not None:
             self.snapshots[state.id] = snapshot
         with self._lock:
-            self._seq += 1
-            after = self.kept[state.id] = asdict(state)
+            event = self.kept[state.id] = {**asdict(state), "type": kind}
             for listener in self.listeners:
-                listener.messages.put({"type": kind, "before": after, "after": after, "seq": self._seq})
+                listener.messages.put(event)
 
 
 class MemorySubscription:
@@ -65,6 +63,7 @@ class MemorySubscription:
     def __init__(self, source: MemoryEvents) -> None:
         self.messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._source = source
+        self.closed = False
 
     def get(self, timeout_s: float) -> dict[str, Any] | None:
         try:
@@ -73,6 +72,7 @@ class MemorySubscription:
             return None
 
     def close(self) -> None:
+        self.closed = True
         if self in self._source.listeners:
             self._source.listeners.remove(self)
 
@@ -163,7 +163,7 @@ def a_street(person_x: int) -> Image:
     image[300:] = (52, 54, 60)
     cv2.rectangle(image, (40, 90), (250, 300), (74, 62, 58), cv2.FILLED)
     for x in (70, 140, 200):
-        cv2.rectangle(image, (x, 130), (x + 30, 180), (240, 200, 110), cv2.FILLED)
+        cv2.rectangle(image, (x, 130), (x + 30, 180), (250, 240, 205), cv2.FILLED)
     cv2.circle(image, (560, 80), 26, (236, 232, 210), cv2.FILLED, cv2.LINE_AA)
     cv2.circle(image, (person_x, 230), 18, (214, 170, 140), cv2.FILLED, cv2.LINE_AA)
     cv2.rectangle(image, (person_x - 24, 250), (person_x + 24, 350), (120, 40, 50), cv2.FILLED)

@@ -5,6 +5,7 @@ const STATUS_MS = 5000;
 const UNITS = [
   ["fps", (value) => decimal.format(value)],
   ["inference_ms", (value) => `${decimal.format(value)} ms`],
+  ["memory_mb", (value) => `${decimal.format(value)} MB`],
   ["temperature_c", (value) => `${decimal.format(value)} °C`],
   ["queue", (value) => decimal.format(value)],
   ["uptime_s", (value) => duration(value)],
@@ -44,6 +45,12 @@ function showCameras(cameras) {
   document.getElementById("cameras").replaceChildren(...items);
 }
 
+// What the device says is wrong, in its own words.
+function showTroubles(sentences) {
+  const items = sentences.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence, className: "bad", lang: "en" }));
+  document.getElementById("troubles").replaceChildren(...items);
+}
+
 function showFacts(status) {
   const facts = UNITS.filter(([key]) => typeof status[key] === "number").map(([key, show]) => [text(`facts.${key}`), show(status[key])]);
   if (status.mqtt) facts.push([text("facts.mqtt"), texts[`mqtt.${status.mqtt.state}`] ?? status.mqtt.state]);
@@ -61,9 +68,12 @@ async function showStatus() {
   if (!status) return sayHealth("bad", "health.away");
   const cameras = status.cameras ?? [];
   const troubled = cameras.some((camera) => !["ok", "starting", "ended"].includes(camera.state));
-  const unsent = status.mqtt?.state === "connecting";
-  sayHealth(troubled || unsent ? "bad" : "good", troubled ? "health.camera" : unsent ? "health.mqtt" : "health.good");
+  const unsent = status.mqtt && !["connected", "off"].includes(status.mqtt.state);
+  const unkept = status.storage && status.storage.state !== "ok";
+  const trouble = troubled ? "health.camera" : unkept ? "health.storage" : unsent ? "health.mqtt" : "";
+  sayHealth(trouble ? "bad" : "good", trouble || "health.good");
   showCameras(cameras);
+  showTroubles([status.mqtt?.message, status.storage?.message].filter(Boolean));
   showFacts(status);
 }
 
