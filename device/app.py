@@ -32,6 +32,7 @@ from device.loop import CameraUnit, Loop, Sink
 from device.publish.publisher import Publisher
 from device.status import StatusBoard
 from device.system.health import HealthReader
+from device.system.memory import bound_heaps
 from device.system.watchdog import Watchdog
 from device.web.app import create_app
 from device.web.live import LiveView
@@ -134,6 +135,7 @@ class CameraBox:
         """
         if config.device.role != "camera":
             raise ConfigError("device.role: the door unit is not built yet; this version has the role `camera`")
+        bound_heaps()
         self._stop = threading.Event()
         self._dead: str | None = None
         self._terminal = terminal

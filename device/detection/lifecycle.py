@@ -23,8 +23,8 @@ LEFT_S = 0.5
 """Who was last seen at the picture's border has left it: who appears there later is another. Not at once, though: at
 the border boxes are missed for a look or two."""
 
-MAX_FRAMES = 8
-"""Frames held at once for pictures not yet told, of any number of objects: 22 MB at 1280 x 720."""
+MAX_FRAMES = 4
+"""Frames held at once for pictures not yet told, of any number of objects: 11 MB at 1280 x 720."""
 
 IdFactory = Callable[[float], str]
 
