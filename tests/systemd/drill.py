@@ -76,8 +76,9 @@ def drill_process() -> None:
     tell("no-capabilities", all(int(status[name], 16) == 0 for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")))
     tell("no-new-privileges", status["NoNewPrivs"] == "1")
     tell("system-call-filter", status["Seccomp"] == "2", f"{status['Seccomp_filters']} filters")
-    now_mb = int(status["VmRSS"].split()[0]) / 1024
-    tell("memory", memory_mb < MEMORY_MAX_MB, f"{now_mb:.0f} MB, {memory_mb:.0f} MB at most")
+    own_mb = int(status["RssAnon"].split()[0]) / 1024
+    # The rest are pages of programs and libraries; how many of them the kernel maps at once varies with its page cache.
+    tell("memory", memory_mb < MEMORY_MAX_MB, f"{memory_mb:.0f} MB at most, {own_mb:.0f} MB of it not of files")
     tell("alive-past-start", active() and shown("NRestarts") == "0")
     state = Path("/var/lib/sereno")
     tell(
