@@ -13,7 +13,7 @@ DEV := .venv-dev/.ready
 WORKSTATION := .venv-workstation/.ready
 TEST_PACKAGES := mosquitto mosquitto-clients chromium openssl systemd
 
-.PHONY: help run test test-device test-workstation models export train-distill bench lint docs lock install clean
+.PHONY: help run test test-device test-workstation test-systemd test-arm64 models export train-distill bench lint docs lock install clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -60,6 +60,12 @@ test-device: debian $(DEVICE) $(DEV) ## the device's tests alone: no PyTorch, 2 
 
 test-workstation: $(DEVICE) $(WORKSTATION) ## the tests of export and training alone
 	.venv-workstation/bin/python -m pytest tests/export tests/training
+
+test-systemd: $(DEV) ## boot a Debian with systemd and put the sandboxed service through its life (root, debootstrap)
+	.venv-dev/bin/python -m tests.systemd.boot $(ARGS)
+
+test-arm64: $(DEV) ## the device code on emulated arm64 against this machine (root, debootstrap, qemu-user-static)
+	.venv-dev/bin/python -m tests.arm64.run $(ARGS)
 
 models: $(DEVICE) ## pretrained weights into .cache/models, each checked by sha256
 	@.venv/bin/python -m export.weights $(ARGS)
