@@ -16,7 +16,7 @@ TEST_PACKAGES := mosquitto mosquitto-clients chromium openssl systemd
 .PHONY: help run test test-device test-workstation test-systemd test-arm64 models export train-distill bench lint docs lock install clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 # An environment is what its lock file says, nothing else: hashes checked, no dependency resolved here.
 define environment
