@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, abort, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -103,6 +103,9 @@ def _healthz() -> ResponseReturnValue:
 
 def _choose_language() -> None:
     g.language = language_of(request)
+    wish = request.args.get("lang")
+    if wish is not None and wish not in LANGUAGES:
+        abort(400, f"lang is {wish[:40]!r}; it must be {' or '.join(LANGUAGES)}")
 
 
 def _template_names() -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from device.errors import InputError
@@ -20,18 +22,31 @@ def private_file(path: Path, content: bytes = b"") -> None:
         InputError: it cannot be written, or it is there and others may read it.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-    except FileExistsError:
-        _refuse_if_open_to_others(path)
-        return
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create(path, content)
+        mode = path.stat().st_mode & 0o777
     except OSError as error:
-        raise InputError(f"cannot create {path}: {error.strerror}; the folder must be writable") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        raise InputError(f"cannot create {path}: {error.strerror}; its folder must be writable") from error
+    if mode & 0o077:
+        raise InputError(f"{path} may be read by others (mode {mode:03o}); set it right with: chmod 600 {path}")
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Whole or not at all, and not over one that another process has just made."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        with contextlib.suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()
 
 
 def session_key(path: Path) -> bytes:
@@ -48,9 +63,3 @@ def session_key(path: Path) -> bytes:
     if len(key) != KEY_BYTES:
         raise InputError(f"{path} holds {len(key)} bytes instead of {KEY_BYTES}; remove it and a new key is made")
     return key
-
-
-def _refuse_if_open_to_others(path: Path) -> None:
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise InputError(f"{path} may be read by others (mode {mode:03o}); set it right with: chmod 600 {path}")

@@ -30,7 +30,8 @@ BUFFER_BYTES = 256 * 1024
 """A stream's thread waits when a viewer is behind by more than this: a slow one sees fewer pictures, not old ones."""
 SILENT_CLIENT_MS = 20_000
 """A connection whose other side takes nothing for so long is closed (TCP_USER_TIMEOUT): phones go without a word."""
-STOP_S = 3.0
+FINISH_S = 1.5
+"""What is being answered may take so long when the server stops; streams end within half a second."""
 
 
 class WebServer:
@@ -89,23 +90,25 @@ class WebServer:
         self._parts.streams.stop()
         if self._server is None or self._stop.is_set():
             return
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_S)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=FINISH_S)
         self._stop.set()
         self._server.pull_trigger()
-        if not self._worker.join(STOP_S):
-            log.warning("the web server did not end within %.0f s", STOP_S)
+        if not self._worker.join(WAKE_S):
+            log.warning("the web server did not end within %.0f s", WAKE_S)
+            return
+        for channel in list(self._channels.values()):
+            if isinstance(channel, HTTPChannel):
+                # Not `close`: this also wakes threads that wait for a slow viewer.
+                channel.handle_close()
+        wasyncore.close_all(self._channels, ignore_all=True)
 
     def _serve(self) -> None:
-        """The server's thread. Not `server.run()`, which can be left by an exception only."""
-        try:
-            while not self._stop.is_set():
-                wasyncore.loop(timeout=WAKE_S, use_poll=True, map=self._channels, count=1)
-        finally:
-            for channel in list(self._channels.values()):
-                if isinstance(channel, HTTPChannel):
-                    # Not `close`: this also wakes threads that wait for a slow viewer.
-                    channel.handle_close()
-            wasyncore.close_all(self._channels)
+        """The server's thread. Not `server.run()`, which can be left by an exception only.
+
+        It closes nothing: `stop` may still have to wake it.
+        """
+        while not self._stop.is_set():
+            wasyncore.loop(timeout=WAKE_S, use_poll=True, map=self._channels, count=1)
 
 
 def _listen(host: str, port: int) -> socket.socket:

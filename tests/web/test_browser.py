@@ -100,7 +100,7 @@ def a_past(site: Site) -> None:
     site.events.happen("end", a_state(60, label="bicycle", camera="yard", has_snapshot=False, end_time=START + 69))
 
 
-def test_ok__live_view_shows_boxes(site: Site, url: str, chromium: Chromium) -> None:
+def test_ok__live_view_shows_boxes(url: str, chromium: Chromium) -> None:
     page = visit(chromium, url)
     assert page.evaluate(BOX_PIXELS) > 300
     page.click("[data-camera=yard]")
@@ -149,7 +149,9 @@ def test_ok__filter_and_close_up(site: Site, url: str, chromium: Chromium) -> No
     )
     page.wait_for("document.querySelectorAll('.event').length === 1")
     page.click(".thumb")
-    page.wait_for("document.querySelector('#closeup').open && document.querySelector('#closeup-picture').naturalWidth > 0")
+    page.wait_for(
+        "document.querySelector('#closeup').open && document.querySelector('#closeup-picture').naturalWidth > 0"
+    )
     assert "person" in page.text("#closeup-title")
     page.press("Escape")
     page.wait_for("!document.querySelector('#closeup').open")
@@ -176,16 +178,16 @@ def test_ok__nothing_is_refused_and_no_other_host_is_asked(site: Site, url: str,
     assert page.complaints() == []
     assert {urlsplit(address).netloc for address in page.requests()} == {urlsplit(url).netloc}
     # The policy does forbid what it should.
-    page.evaluate("(() => { const s = document.createElement('script'); s.textContent = '1'; document.body.append(s); })()")
+    page.evaluate(
+        "(() => { const s = document.createElement('script'); s.textContent = '1'; document.body.append(s); })()"
+    )
     assert any("Content Security Policy" in complaint for complaint in page.complaints())
     page.close()
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
-def test_ok__looks(
-    site: Site, url: str, chromium: Chromium, tmp_path: Path, size: tuple[int, int], dark: bool
-) -> None:
+def test_ok__looks(site: Site, url: str, chromium: Chromium, tmp_path: Path, size: tuple[int, int], dark: bool) -> None:
     a_past(site)
     name = f"{'phone' if size == PHONE else 'desktop'}-{'dark' if dark else 'light'}"
     login = chromium.page(size, dark)
@@ -221,7 +223,7 @@ def test_ok__spanish_by_the_browsers_wish(site: Site, url: str, tmp_path: Path) 
         picture(page, tmp_path, "page-spanish")
 
 
-def test_ok__switch_of_language_is_remembered(site: Site, url: str, chromium: Chromium) -> None:
+def test_ok__switch_of_language_is_remembered(url: str, chromium: Chromium) -> None:
     page = visit(chromium, url)
     page.click("a[hreflang=es]")
     page.wait_for("document.documentElement.lang === 'es'")
@@ -242,7 +244,7 @@ def test_ok__trouble_is_said(site: Site, url: str, chromium: Chromium, tmp_path:
     page.close()
 
 
-def test_ok__by_keyboard_alone(site: Site, url: str, chromium: Chromium) -> None:
+def test_ok__by_keyboard_alone(url: str, chromium: Chromium) -> None:
     page = chromium.page()
     page.open(url)
     page.wait_for("document.activeElement.id === 'user'")
@@ -275,7 +277,7 @@ def test_ok__everything_has_a_name_for_screen_readers(site: Site, url: str, chro
     page.close()
 
 
-def test_ok__wrong_password_is_said_and_right_one_still_works(site: Site, url: str, chromium: Chromium) -> None:
+def test_ok__wrong_password_is_said_and_right_one_still_works(url: str, chromium: Chromium) -> None:
     page = chromium.page()
     page.open(url)
     page.wait_for_selector("#password")
