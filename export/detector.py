@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -136,7 +137,17 @@ def _provenance(recipe: Recipe, product: Product, data: Path) -> dict[str, Any]:
         "git_commit": git_commit(),
         "dataset": fingerprint(calibration_files(data)) if calibrated else "none",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        **_training(recipe.checkpoint.with_name("report.json")),
     }
+
+
+def _training(report: Path) -> dict[str, Any]:
+    """What the training run that left a report beside its checkpoint says of itself; nothing for others' checkpoints."""
+    if not report.is_file():
+        return {}
+    told = json.loads(report.read_text())
+    kept = ("pictures", "pictures_sha256", "photos", "pets", "clips", "size", "settings", "held_out")
+    return {"training": {key: told[key] for key in kept if key in told}}
 
 
 def _verified(recipe: Recipe, product: Product, draft: Draft, shared: Sized, say: Say, floors: Path | None) -> Bundle:

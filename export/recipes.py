@@ -81,7 +81,7 @@ def sereno_coco_320(checkpoint: Path | None = None) -> Recipe:
         what=(
             "Sereno's default detector: YOLOv8n, taught by quantization-aware self-distillation to say in int8 what "
             "the official float network says. Derived from yolov8n.pt of Ultralytics (assets v8.3.0, AGPL-3.0); the "
-            "weights of all convolutions were changed by 519 steps of training without labels. Use it in int8 at 320: "
+            "weights of all convolutions were changed by 200 steps of training without labels. Use it in int8 at 320: "
             "as a float network, or at 640, the official weights are better."
         ),
         data=[

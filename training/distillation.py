@@ -25,7 +25,7 @@ BINS = 16
 class Settings:
     """Of the optimization; the defaults are the shipped detector's."""
 
-    steps: int = 519
+    steps: int = 200
     batch: int = 16
     rate: float = 8e-6
     warmup: int = 30
