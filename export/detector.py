@@ -142,7 +142,7 @@ def _provenance(recipe: Recipe, product: Product, data: Path) -> dict[str, Any]:
 
 
 def _training(report: Path) -> dict[str, Any]:
-    """What the training run that left a report beside its checkpoint says of itself; nothing for others' checkpoints."""
+    """What the training run that left a report beside its checkpoint says of itself; nothing for other checkpoints."""
     if not report.is_file():
         return {}
     told = json.loads(report.read_text())
