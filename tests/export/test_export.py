@@ -203,3 +203,22 @@ def test_fail__size_that_the_strides_do_not_divide() -> None:
     result = CliRunner().invoke(main, ["--size", "100", "yolov8n"])
     assert result.exit_code == 2
     assert "not a multiple of 32" in result.output
+
+
+def test_ok__onnx_keeps_the_first_stages_and_the_heads_in_float(tiny_checkpoint: Path) -> None:
+    import onnx
+
+    model = onnx.load_from_string(onnx_graph.convert(ChannelLast(raw_heads(load_detector(tiny_checkpoint))), SIZE))
+    kept = onnx_graph.kept_in_float(model)
+    named = {node.name for node in model.graph.node if node.op_type == "Conv"}
+    assert set(kept) <= named
+    assert len(kept) == len(set(kept)) == 6 + 6  # Layers 0, 1 and the four of layer 2; six heads.
+
+
+def test_ok__what_silu_is_computed_of_begins_at_the_floor(tiny_checkpoint: Path, tiny_data: Path) -> None:
+    network = ChannelLast(raw_heads(load_detector(tiny_checkpoint)))
+    float_file = litert.convert(network, SIZE)
+    before = litert.before_sigmoid(float_file)
+    ranges = litert.calibrate(float_file, letterboxed(calibration_files(tiny_data), SIZE))
+    assert len(before) == 57
+    assert min(ranges[name][0] for name in before) >= -6
