@@ -121,13 +121,13 @@ class CameraBox:
     """The camera box: builds everything, runs the loop, and takes it all down again."""
 
     def __init__(
-        self, config: settings.Config, base: Path, *, max_frames: int | None = None, terminal: bool = False
+        self, config: settings.Config, path: Path, *, max_frames: int | None = None, terminal: bool = False
     ) -> None:
         """Build; nothing runs yet.
 
         Args:
             config: a whole configuration.
-            base: the folder that its relative paths are relative to.
+            path: the file it was read from; its relative paths are relative to that file's folder.
             max_frames: stop after so many frames.
             terminal: a person reads stderr: the first password may be shown there.
         Raises:
@@ -136,6 +136,7 @@ class CameraBox:
         if config.device.role != "camera":
             raise ConfigError("device.role: the door unit is not built yet; this version has the role `camera`")
         bound_heaps()
+        base, self._path = path.parent, path
         self._stop = threading.Event()
         self._dead: str | None = None
         self._terminal = terminal
@@ -213,7 +214,7 @@ class CameraBox:
         if made is not None:
             click.echo(f"\n  First visit: log in as {made[0]} with the password  {made[1]}\n", err=True)
         else:
-            log.warning("nobody can log in to the page yet: make a password with `sereno users passwd --config …`")
+            log.warning("nobody can log in to the page yet: `sereno users passwd --config %s` makes a user", self._path)
 
     def _status(self) -> dict[str, Any]:
         return self.board.status()

@@ -29,7 +29,7 @@ def run(config_path: Path, source: str | None, pace: str | None, max_frames: int
     config = configfile.load(config_path, app.overrides(source, pace))
     stop = threading.Event()
     _stop_on_signals(stop)
-    box = app.CameraBox(config, base=config_path.parent, max_frames=max_frames, terminal=sys.stderr.isatty())
+    box = app.CameraBox(config, config_path, max_frames=max_frames, terminal=sys.stderr.isatty())
     box.run(stop)
 
 
