@@ -76,6 +76,7 @@ def create_app(
         TRAP_HTTP_EXCEPTIONS=False,
         PROPAGATE_EXCEPTIONS=False,
     )
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
     streams = Streams(max_streams)
     feeds = {
         (camera, code): Feed(camera, live, Language(code).label, web.live_fps, streams, clock)

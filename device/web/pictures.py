@@ -20,6 +20,8 @@ KEEP_ALIVE_S = 5.0
 """A picture is sent again after so long without a new one, so that a viewer who has left is noticed."""
 FRESH_S = 1.0
 """A new viewer is shown a picture that is at most this old; otherwise the next one is made first."""
+GUESS_S = 0.5
+"""The box of an object that is not seen is guessed for so long; the tracker waits longer before it gives it up."""
 WAIT_S = 0.5
 BOUNDARY = "sereno-frame"
 
@@ -27,7 +29,7 @@ Translate = Callable[[str], str]
 
 
 def annotated(observation: Observation, label_of: Translate, max_width: int | None = None) -> Image:
-    """A copy of the frame with the box, label and confidence of each confirmed track.
+    """A copy of the frame with the box, label and confidence of each confirmed track that is seen, or was just now.
 
     Args:
         observation: its frame is not touched.
@@ -41,10 +43,14 @@ def annotated(observation: Observation, label_of: Translate, max_width: int | No
     if max_width is not None and image.shape[1] > max_width:
         scale = max_width / image.shape[1]
         size = (max_width, max(1, round(image.shape[0] * scale)))
-        picture: Image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        picture: Image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     else:
         picture = image.copy()
-    draw(picture, [_caption(track, label_of) for track in observation.tracks if track.confirmed], scale)
+    now = observation.frame.monotonic
+    shown = [
+        track for track in observation.tracks if track.confirmed and (track.matched or now - track.last_seen < GUESS_S)
+    ]
+    draw(picture, [_caption(track, label_of) for track in shown], scale)
     return picture
 
 

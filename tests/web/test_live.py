@@ -72,6 +72,12 @@ def test_ok__only_confirmed_tracks_are_drawn() -> None:
     assert (annotated(observation, same) == observation.frame.image).all()
 
 
+def test_ok__objects_out_of_sight_lose_their_box() -> None:
+    for last_seen, drawn in ((0.8, True), (0.2, False)):
+        observation = an_observation(10, a_track(matched=False, last_seen=last_seen))
+        assert (annotated(observation, same) != observation.frame.image).any() == drawn
+
+
 def test_ok__wide_pictures_are_scaled_with_their_boxes() -> None:
     image = np.full((1080, 1920, 3), 40, np.uint8)
     observation = an_observation(1, a_track(xyxy=(960.0, 540.0, 1440.0, 810.0)), image=image)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,30 @@ def test_ok__another_process_changes_the_file(users: UserStore) -> None:
     other.close()
     assert users.verify("ana", "another long one")
     assert users.session_user(session) is None
+
+
+def test_ok__checking_passwords_keeps_no_memory(tmp_path: Path) -> None:
+    """Each of the server's threads may check one: what it took must go back to the system."""
+    program = """
+import sys, threading
+from pathlib import Path
+from device.web.users import UserStore
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+users = UserStore(Path(sys.argv[1]))
+users.add("ana", "lantern and keys")
+before, threads = resident_mb(), []
+# All alive at once, so that each has an arena of its own.
+done = threading.Barrier(7)
+for _ in range(6):
+    thread = threading.Thread(target=lambda: (users.verify("ana", "wrong"), users.verify("eva", "wrong"), done.wait()))
+    thread.start()
+done.wait()
+print(resident_mb() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "users.db"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert float(done.stdout) < 12
