@@ -1,4 +1,4 @@
-"""A real headless Chromium for tests, driven over the DevTools protocol: open, fill, click, look, and say what went wrong."""
+"""A real headless Chromium, driven over the DevTools protocol: open, fill, click, look, tell what went wrong."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PHONE = (390, 844)
 
 
 class Chromium:
-    """The browser with one page. A context manager: it ends with the block, and its profile is `folder`, new and empty."""
+    """The browser. A context manager: it ends with the block, and its profile is `folder`, new and empty."""
 
     def __init__(self, folder: Path, language: str = "en") -> None:
         program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -161,7 +161,7 @@ class Page(Connection):
         """Go to `url` and wait until its document is there. Live pictures never finish: that is not waited for."""
         answer = self.call("Page.navigate", url=url)
         assert "errorText" not in answer, f"{url}: {answer['errorText']}"
-        self.wait_for(f"document.readyState !== 'loading' && location.href !== 'about:blank'")
+        self.wait_for("document.readyState !== 'loading' && location.href !== 'about:blank'")
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; promises are awaited."""
@@ -236,7 +236,7 @@ class Page(Connection):
         ]
 
     def complaints(self) -> list[str]:
-        """Errors and warnings in the console: scripts that failed, answers 4xx and 5xx, refusals by the content security policy."""
+        """Errors and warnings in the console: scripts that failed, answers 4xx and 5xx, what the security policy refused."""
         self.evaluate("0")
         found = []
         for message in self.heard:
