@@ -236,7 +236,7 @@ class Page(Connection):
         ]
 
     def complaints(self) -> list[str]:
-        """Errors and warnings in the console: scripts that failed, answers 4xx and 5xx, what the security policy refused."""
+        """Errors and warnings in the console: failed scripts, answers 4xx and 5xx, what the security policy refused."""
         self.evaluate("0")
         found = []
         for message in self.heard:
