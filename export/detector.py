@@ -37,8 +37,9 @@ _CONVERTERS: Mapping[str, Any] = {"litert": litert, "onnxruntime": onnx_graph}
 class Sized:
     """What all bundles of one size share: the float files, the pictures, the ranges, the float network's figures."""
 
-    def __init__(self, recipe: Recipe, size: int, data: Path) -> None:
+    def __init__(self, recipe: Recipe, size: int, data: Path, pictures: Sequence[Labelled]) -> None:
         self._recipe, self._size, self._data = recipe, size, data
+        self.pictures = pictures
         self._float: dict[tuple[str, Path], bytes] = {}
         self._ranges: dict[str, dict[str, Range]] = {}
 
@@ -66,11 +67,6 @@ class Sized:
         return letterboxed(calibration_files(self._data), self._size)
 
     @cached_property
-    def pictures(self) -> list[Labelled]:
-        """The labelled pictures to measure on. Raises InputError where there are none."""
-        return labelled_pictures(self._data / "coco")
-
-    @cached_property
     def reference(self) -> TorchInterpreter:
         """The float network to be compared with."""
         return TorchInterpreter(self.network(self._recipe.reference), self._size)
@@ -94,8 +90,12 @@ def export(recipe: Recipe, data: Path, say: Say, floors: Path | None = None) -> 
             bundle is not written, those before it are.
     """
     torch.set_num_threads(1)
+    # What is missing is better said now than after minutes of conversion.
+    if any(product.precision == "int8" for product in recipe.products):
+        calibration_files(data)
+    pictures = labelled_pictures(data / "coco")
     written = []
-    shared = {size: Sized(recipe, size, data) for size in {product.size for product in recipe.products}}
+    shared = {size: Sized(recipe, size, data, pictures) for size in {product.size for product in recipe.products}}
     for product in recipe.products:
         say(f"{product.name}: converting")
         draft = _draft(recipe, product, shared[product.size], data)

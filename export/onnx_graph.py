@@ -76,9 +76,9 @@ def kept_in_float(model: onnx.ModelProto) -> list[str]:
     """Names of the convolutions that are not quantized.
 
     Those of the first stages, on maps of a quarter of the picture's side and more: they have few channels, so that
-    integers gain no time there, and most of the rounding error is theirs (two thirds at 640, on training photos). And the
-    last ones, which compute the heads: NumPy reads those as float, so that rounding them would save nothing and would
-    cut the best scores off where the range ends.
+    integers gain no time there, and most of the rounding error is theirs (two thirds at 640, on training photos). And
+    the last ones, which compute the heads: NumPy reads those as float, so that rounding them would save nothing and
+    would cut the best scores off where the range ends.
     """
     sides = {value.name: value.type.tensor_type.shape.dim[2].dim_value for value in model.graph.value_info}
     picture = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value

@@ -9,32 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-import export  # noqa: F401 - tells Ultralytics to stay offline before it is imported
+from tests.tinydetector import tiny_detector
 
 SIZE = 64
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint as Ultralytics writes them. Its scores are raised so that it finds something at all."""
-    from ultralytics.nn.tasks import DetectionModel
-
-    torch.manual_seed(0)
-    model = DetectionModel("yolov8n.yaml", nc=3, verbose=False)
-    model.names = {0: "cup", 1: "cat", 2: "car"}
-    # Statistics as after training: with those of a fresh network every layer would shrink what it passes on.
-    model.train()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # The mean over all batches.
-    with torch.no_grad():
-        for _ in range(3):
-            model(torch.nn.functional.interpolate(torch.rand(4, 3, 6, 6), SIZE, mode="bilinear"))
-    for branch in model.model[-1].cv3:
-        torch.nn.init.normal_(branch[-1].weight, std=0.3)
-        torch.nn.init.constant_(branch[-1].bias, -2)
+    """A checkpoint as Ultralytics writes them."""
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
-    torch.save({"model": model.eval()}, path)
+    torch.save({"model": tiny_detector(SIZE)}, path)
     return path
 
 

@@ -71,7 +71,7 @@ def test_ok__float_files_compute_what_the_network_does(
     expected = real_heads(network, square)
     found = real_heads(open_interpreter(bundles[f"tiny-{SIZE}-fp32"], runtime=runtime), square)  # type: ignore[arg-type]
     for mine, theirs in zip(expected, found, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3)
     assert max(np.abs(head).max() for head in expected) > 0.5  # Something was compared.
 
 

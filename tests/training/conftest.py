@@ -5,10 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
-import export  # noqa: F401 - tells Ultralytics to stay offline before it is imported
+from tests.tinydetector import tiny_detector
 from training.pictures import Sources
 
 SIZE = 64
@@ -17,22 +16,7 @@ SIZE = 64
 @pytest.fixture
 def detector() -> nn.Module:
     """The same for each test: they train it."""
-    from ultralytics.nn.tasks import DetectionModel
-
-    torch.manual_seed(0)
-    model = DetectionModel("yolov8n.yaml", nc=3, verbose=False)
-    # Statistics as after training: with those of a fresh network every layer would shrink what it passes on.
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # The mean over all batches.
-    with torch.no_grad():
-        for _ in range(3):
-            model(torch.nn.functional.interpolate(torch.rand(4, 3, 6, 6), SIZE, mode="bilinear"))
-    for branch in model.model[-1].cv3:
-        torch.nn.init.normal_(branch[-1].weight, std=0.3)
-        torch.nn.init.constant_(branch[-1].bias, -2)
-    return model.eval()
+    return tiny_detector(SIZE)
 
 
 @pytest.fixture(scope="session")

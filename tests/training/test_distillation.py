@@ -29,7 +29,7 @@ def test_ok__float_student_is_the_detector(detector: nn.Module) -> None:
     images = torch.rand(2, 3, SIZE, SIZE)
     mine = QuantAware(detector)(images, Float())
     for head, expected in zip(mine, RawHeads(detector)(images), strict=True):
-        torch.testing.assert_close(head, expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(head, expected, atol=1e-3, rtol=1e-3)
 
 
 def test_ok__rounded_student_is_near_and_not_the_same(detector: nn.Module, sources: Sources) -> None:
