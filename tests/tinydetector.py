@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
 import export  # noqa: F401 - tells Ultralytics to stay offline before it is imported
 from export.checkpoint import RawHeads
+from export.recipes import Recipe, plain
+
+SIZE = 64
 
 
 def tiny_detector(size: int) -> nn.Module:
@@ -32,3 +37,8 @@ def tiny_detector(size: int) -> nn.Module:
         for branch in head.cv3:
             branch[-1].bias.fill_(-2)
     return model
+
+
+def recipe(checkpoint: Path, parent: Path) -> Recipe:
+    """How to export it into a folder of the test's."""
+    return plain("tiny", checkpoint, "0", [SIZE], parent, "A test.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tinydetector import tiny_detector
-
-SIZE = 64
+from device.inference.manifest import Bundle
+from export.detector import export
+from tests.tinydetector import SIZE, recipe, tiny_detector
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,22 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(root / "coco" / "images" / split / f"{number}.jpg"), picture)
             (root / "coco" / "labels" / split / f"{number}.txt").write_text(f"{number % 3} 0.4375 0.5 0.375 0.5\n")
     return root
+
+
+@pytest.fixture(scope="session")
+def generous(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Floors for random weights, whose figures mean nothing."""
+    path = tmp_path_factory.mktemp("floors") / "floors.json"
+    path.write_text(json.dumps({"detect": {kind: {"mean": 100, "view": 100} for kind in ("int8", "fp32")}}))
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundles(
+    tiny_checkpoint: Path, tiny_data: Path, generous: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Bundle]:
+    parent = tmp_path_factory.mktemp("bundles")
+    said: list[str] = []
+    made = export(recipe(tiny_checkpoint, parent), tiny_data, said.append, generous)
+    assert any("mAP50-95 / mAP50" in line for line in said)
+    return {bundle.name: bundle for bundle in made}

@@ -19,33 +19,9 @@ from export.calibration import calibration_files, letterboxed
 from export.checkpoint import ChannelLast, load_detector, raw_heads
 from export.detector import export, verify
 from export.parity import parity
-from export.recipes import Recipe, plain, recipe_for
+from export.recipes import recipe_for
 from export.reference import TorchInterpreter, real_heads
-
-SIZE = 64
-
-
-def recipe(checkpoint: Path, parent: Path) -> Recipe:
-    return plain("tiny", checkpoint, "0", [SIZE], parent, "A test.")
-
-
-@pytest.fixture(scope="module")
-def generous(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Floors for random weights, whose figures mean nothing."""
-    path = tmp_path_factory.mktemp("floors") / "floors.json"
-    path.write_text(json.dumps({"detect": {kind: {"mean": 100, "view": 100} for kind in ("int8", "fp32")}}))
-    return path
-
-
-@pytest.fixture(scope="module")
-def bundles(
-    tiny_checkpoint: Path, tiny_data: Path, generous: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Bundle]:
-    parent = tmp_path_factory.mktemp("bundles")
-    said: list[str] = []
-    made = export(recipe(tiny_checkpoint, parent), tiny_data, said.append, generous)
-    assert any("mAP50-95 / mAP50" in line for line in said)
-    return {bundle.name: bundle for bundle in made}
+from tests.tinydetector import SIZE, recipe
 
 
 @pytest.fixture(scope="module")
