@@ -93,7 +93,7 @@ copy_program() {
   # are no valid Python; ours may not.
   "$python" -m compileall -q -s "$home/device.new" -p "$prefix/device" "$home/device.new" \
     || refuse "this checkout does not compile; nothing was changed"
-  "$python" -m compileall -q -j 0 -s "$home/venv.new" -p "$prefix/venv" "$home/venv.new/lib" || true
+  "$python" -m compileall -q -f -j 0 -s "$home/venv.new" -p "$prefix/venv" "$home/venv.new/lib" || true
   [ -n "$(ls -A "$home/models.new")" ] || say "warning: this checkout has no models/; the service needs one (see docs/models.md)"
 }
 
