@@ -60,7 +60,8 @@ class YoloV8Heads:
         self._counting = np.arange(len(self._cells))
         # Sum and first moment of a side's distribution by one matrix product.
         self._moments = np.stack([np.ones(reg_max), np.arange(reg_max)], axis=1).astype(np.float32)
-        self._bounded = all(level.box.dtype != np.float32 for level in self._levels)
+        # Then no exponent overflows, and the softmax needs no maximum subtracted first.
+        self._bounded = all(level.box.dtype != np.float32 and level.box.scale * 255 < 80 for level in self._levels)
         # Eight flags are looked at as one word, so a cell's flags fill whole words; those beyond the classes stay 0.
         self._classes = len(manifest.labels)
         self._words = -(-self._classes // 8)
