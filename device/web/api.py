@@ -8,9 +8,10 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from device.web.auth import Permission
 from device.web.parts import parts
 from device.web.sources import Subscription
 from device.web.streams import Slot, Streams
@@ -80,7 +81,7 @@ def stream() -> ResponseReturnValue:
     own = parts()
     slot = open_slot(own.streams)
     subscription = own.events.subscribe()
-    body = _server_sent(subscription, own.streams, client_gone())
+    body = _server_sent(subscription, own.streams, listener_gone())
     response = Response(body, content_type="text/event-stream; charset=utf-8")
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(subscription.close)
@@ -96,10 +97,11 @@ def open_slot(streams: Streams) -> Slot:
     return slot
 
 
-def client_gone() -> Callable[[], bool]:
-    """Tells, where the server can, whether the one who asked has hung up."""
-    gone: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
-    return gone
+def listener_gone() -> Callable[[], bool]:
+    """Tells, also after the request, whether the one who asks now hung up (where the server can) or may no longer."""
+    hung_up: Callable[[], bool] = request.environ.get("waitress.client_disconnected", lambda: False)
+    permission = Permission(g.identity)
+    return lambda: hung_up() or permission.lost()
 
 
 def _server_sent(

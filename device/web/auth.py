@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import logging
 import secrets
 import socket
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from flask import Flask, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, Forbidden, RequestEntityTooLarge, Unauthorized, UnsupportedMediaType
 
+from device.errors import InputError
 from device.web.users import UserStore
+
+log = logging.getLogger(__name__)
 
 OPEN_ENDPOINTS = {"healthz", "pages.login", "static"}
 PROGRAM_PATHS = ("/api/", "/metrics", "/readyz", "/live/", "/snapshot/")
@@ -23,14 +27,43 @@ PROGRAM_PATHS = ("/api/", "/metrics", "/readyz", "/live/", "/snapshot/")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 CSRF_FIELD = "csrf"
+RECHECK_S = 2.0
+"""So often an open stream looks whether its session or token is still good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is asking: a user by a session, or a program by a token."""
+    """Who is asking: a user by a session, or a program by a token. `holds` looks up whether that is still so."""
 
     name: str
     by: Literal["session", "token"]
+    holds: Callable[[], bool] = field(repr=False, compare=False)
+
+
+class Permission:
+    """The right to an answer that goes on after its request was let pass. Works outside of the request, too."""
+
+    def __init__(self, identity: Identity, clock: Callable[[], float] = time.monotonic) -> None:
+        """`identity` has just been found good. `clock`: monotonic seconds."""
+        self._identity = identity
+        self._clock = clock
+        self._looked_at = clock()
+        self._lost = False
+
+    def lost(self) -> bool:
+        """Whether the session or token has ended, looked up every `RECHECK_S` seconds; what is lost stays lost."""
+        if not self._lost and self._clock() - self._looked_at >= RECHECK_S:
+            self._lost = not self._still_holds()
+            self._looked_at = self._clock()
+        return self._lost
+
+    def _still_holds(self) -> bool:
+        """False also where it cannot be told: who asks anew is then answered why."""
+        try:
+            return self._identity.holds()
+        except InputError as error:
+            log.error("a stream of %s ends: %s", self._identity.name, error)
+            return False
 
 
 class Guard:
@@ -84,10 +117,11 @@ class Guard:
             name = self._users.verify_token(token.strip()) if scheme.casefold() == "bearer" else None
             if name is None:
                 raise Unauthorized("the token is not valid; `sereno token list` shows those that are")
-            return Identity(name, "token")
+            return Identity(name, "token", lambda: self._users.verify_token(token.strip()) == name)
         session_id = session.get("id")
-        user = self._users.session_user(session_id) if isinstance(session_id, str) else None
-        return Identity(user, "session") if user else None
+        if not isinstance(session_id, str) or (user := self._users.session_user(session_id)) is None:
+            return None
+        return Identity(user, "session", lambda: self._users.session_user(session_id) == user)
 
 
 def for_program() -> bool:
@@ -119,7 +153,7 @@ def _check_origin_of_change() -> None:
     if g.identity is not None and g.identity.by == "token":
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.casefold() != request.host.casefold():
+    if origin is not None and not _is_ours(origin):
         raise Forbidden("this request comes from a page of another site")
     if request.mimetype == "application/json":
         if origin is None:
@@ -130,6 +164,12 @@ def _check_origin_of_change() -> None:
     # The login page answers a form that has expired itself, with a fresh one.
     if request.endpoint != "pages.login" and not form_is_ours():
         raise Forbidden("the form has expired; load the page again")
+
+
+def _is_ours(origin: str) -> bool:
+    """Whether an Origin header names this very address; https, too, which a proxy may have unwrapped."""
+    scheme, _, place = origin.casefold().partition("://")
+    return scheme in ("http", "https") and place == request.host.casefold()
 
 
 def _host_name(host: str) -> str:

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, g, request
 from flask.typing import ResponseReturnValue
 
 from device.drawing import encode
-from device.web.api import client_gone, open_slot
+from device.web.api import listener_gone, open_slot
 from device.web.parts import parts
 from device.web.pictures import BOUNDARY, annotated
 
@@ -15,12 +15,12 @@ blueprint = Blueprint("media", __name__)
 
 @blueprint.get("/live/<camera>")
 def live(camera: str) -> ResponseReturnValue:
-    """MJPEG with boxes, for as long as somebody watches."""
+    """MJPEG with boxes, for as long as somebody watches who may."""
     own = parts()
     _check(camera)
     slot = open_slot(own.streams)
     feed = own.feeds[camera, g.language.code]
-    response = Response(feed.multipart(client_gone()), content_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+    response = Response(feed.multipart(listener_gone()), content_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(slot.release)
     return response

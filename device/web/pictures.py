@@ -95,7 +95,10 @@ class Feed:
             if self.encoded > seen and age_s < FRESH_S:
                 return self.encoded, self._jpeg
             if age_s < self._interval_s:
-                self._streams.pause(self._interval_s - age_s)
+                early_s = self._interval_s - age_s
+                self._streams.pause(min(early_s, WAIT_S))
+                if early_s > WAIT_S:
+                    return None
             observation = self._source.wait(self._camera, self._index, timeout_s)
             if observation is not None:
                 self._make(observation)
@@ -111,6 +114,8 @@ class Feed:
 
     def multipart(self, gone: Callable[[], bool]) -> Iterator[bytes]:
         """The body of a `multipart/x-mixed-replace` answer, until the server stops or the viewer is `gone`.
+
+        That is asked before each picture, and about once a second where none comes.
 
         The boundary follows each picture at once: browsers show a part only when they have seen its end.
         """

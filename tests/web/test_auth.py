@@ -204,11 +204,14 @@ def test_ok__without_users_the_login_is_closed(site: Site) -> None:
     assert client.post("/login", data={"user": "admin", "password": "admin"}).status_code == 403
 
 
+UNSAFE = ["POST", "PUT", "PATCH", "DELETE"]
+
+
 @pytest.fixture
 def posting(site: Site) -> Flask:
     """The application with a route that takes JSON, as later ones will."""
     app = site.make()
-    app.add_url_rule("/api/echo", "echo", lambda: jsonify(done=True), methods=["POST", "PUT", "DELETE"])
+    app.add_url_rule("/api/echo", "echo", lambda: jsonify(done=True), methods=UNSAFE)
     return app
 
 
@@ -219,31 +222,93 @@ def test_ok__json_from_our_own_page(posting: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", [None, "http://evil.example", "null", "http://localhost:81", "http://localhost.evil.example"]
+    "origin",
+    [
+        None,
+        "",
+        "null",
+        "http://evil.example",
+        "http://localhost:81",
+        "http://localhost.evil.example",
+        "http://localhost@evil.example",
+        "http://evil.example/localhost",
+        "file://localhost",
+        "//localhost",
+        "localhost",
+        "http://[",
+    ],
 )
 def test_fail__json_from_elsewhere(posting: Flask, origin: str | None) -> None:
     client = posting.test_client()
     log_in(client, "ana", PASSWORD)
-    headers = {"Origin": origin} if origin else {}
-    for method in ("POST", "PUT", "DELETE"):
+    headers = {} if origin is None else {"Origin": origin}
+    for method in UNSAFE:
         answer = client.open("/api/echo", method=method, json={}, headers=headers)
         assert answer.status_code == 403, answer.text
         assert "error" in answer.json
 
 
-def test_fail__other_content_types(posting: Flask) -> None:
+@pytest.mark.parametrize("origin", [None, "http://localhost"])
+@pytest.mark.parametrize(
+    "kind", [None, "", "text/plain", "text/plain; a=application/json", "application/xml", "text/json", "image/jpeg"]
+)
+def test_fail__other_content_types(posting: Flask, kind: str | None, origin: str | None) -> None:
     client = posting.test_client()
     log_in(client, "ana", PASSWORD)
-    headers = {"Origin": "http://localhost"}
-    answer = client.post("/api/echo", data="{}", content_type="text/plain", headers=headers)
-    assert answer.status_code == 415
-    assert answer.json == {"error": "send application/json"}
-    assert client.post("/api/echo", data={"a": "b"}, headers=headers).status_code == 403
+    headers = {} if origin is None else {"Origin": origin}
+    for method in UNSAFE:
+        answer = client.open("/api/echo", method=method, data=b"{}", content_type=kind, headers=headers)
+        assert answer.status_code == 415
+        assert answer.json == {"error": "send application/json"}
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_fail__forms_without_the_secret(posting: Flask, kind: str) -> None:
+    client = posting.test_client()
+    log_in(client, "ana", PASSWORD)
+    for headers in ({}, {"Origin": "http://localhost"}):
+        for secret in ("", "guessed", "ñ"):
+            answer = client.post("/api/echo", data={"csrf": secret}, content_type=kind, headers=headers)
+            assert answer.status_code == 403
+            assert "the form has expired" in answer.json["error"]
+
+
+@pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://localhost:81", "http://["])
+def test_fail__forms_from_elsewhere_even_with_the_secret(posting: Flask, origin: str) -> None:
+    client = posting.test_client()
+    log_in(client, "ana", PASSWORD)
+    answer = client.post("/api/echo", data={"csrf": csrf(client, "/")}, headers={"Origin": origin})
+    assert answer.status_code == 403
+    assert "another site" in answer.json["error"]
+
+
+@pytest.mark.parametrize("origin", [None, "http://localhost", "HTTP://LOCALHOST", "https://localhost"])
+def test_ok__our_own_form(posting: Flask, origin: str | None) -> None:
+    client = posting.test_client()
+    log_in(client, "ana", PASSWORD)
+    headers = {} if origin is None else {"Origin": origin}
+    assert client.post("/api/echo", data={"csrf": csrf(client, "/")}, headers=headers).status_code == 200
 
 
 def test_ok__token_needs_no_origin(posting: Flask, bearer: dict[str, str]) -> None:
     client = posting.test_client()
     assert client.post("/api/echo", json={}, headers=bearer).status_code == 200
+
+
+def test_fail__wrong_token_from_our_own_page(posting: Flask) -> None:
+    client = posting.test_client()
+    log_in(client, "ana", PASSWORD)
+    headers = {"Authorization": "Bearer sereno_wrong", "Origin": "http://localhost"}
+    assert client.post("/api/echo", json={}, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/echo", "/api/status", "/"])
+def test_ok__other_sites_are_granted_nothing_beforehand(posting: Flask, path: str) -> None:
+    client = posting.test_client()
+    log_in(client, "ana", PASSWORD)
+    asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    answer = client.options(path, headers=asked)
+    assert not [name for name, _ in answer.headers if name.startswith("Access-Control-")]
 
 
 @pytest.mark.parametrize(

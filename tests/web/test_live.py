@@ -204,3 +204,17 @@ def test_ok__pictures_end_when_the_server_stops(live: LiveView) -> None:
     watch.streams.stop()
     assert list(body) == []
     assert watch.streams.open() is None
+
+
+def test_ok__at_a_slow_pace_viewers_who_left_are_noticed_all_the_same(live: LiveView) -> None:
+    watch = Watch(live, fps=0.01)
+    pauses: list[float] = []
+    watch.streams.pause = pauses.append  # type: ignore[method-assign]
+    live.show(an_observation(1))
+    assert watch.feed.next(0, 0) is not None
+    watch.clock.now += 1
+    live.show(an_observation(2))
+    assert watch.feed.next(1, 0) is None
+    watch.clock.now += 98.9
+    assert watch.feed.next(1, 0) is not None
+    assert pauses == [0.5, pytest.approx(0.1)]
