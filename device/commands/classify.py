@@ -33,11 +33,12 @@ def classify(ctx: click.Context, paths: tuple[Path, ...], model: str, threads: i
     failed = False
     stills = (inputs.still(path) for path in files)
     for picture in progress(stills, len(files), quiet=as_json):
+        name = inputs.printable(picture.path)
         if picture.image is None:
             failed = True
-            _print({"path": str(picture.path), "error": picture.error}, as_json)
+            _print({"path": name, "error": inputs.printable(picture.error)}, as_json)
         else:
-            _print(as_row(str(picture.path), classifier.classify(picture.image)), as_json)
+            _print(as_row(name, classifier.classify(picture.image)), as_json)
     ctx.exit(1 if failed else 0)
 
 

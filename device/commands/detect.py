@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,23 @@ if TYPE_CHECKING:
     from device.datatypes import Detection
 
 
+class Fraction(click.FloatRange):
+    """A number of a range. `nan` compares with nothing, so a plain range lets it through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse what is no number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range 0<=x<=1.", param, ctx)
+        return number
+
+
 @click.command(
     epilog="Example: sereno detect photos/ --save drawn/    sereno detect clip.mp4 --json | jq .detections[].label"
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", "model", default=None, help="A bundle's folder or name.  [default: the one that ships]")
-@click.option(
-    "--confidence", type=click.FloatRange(0, 1), help="Leave out detections below it.  [default: the bundle's]"
-)
+@click.option("--confidence", type=Fraction(0, 1), help="Leave out detections below it.  [default: the bundle's]")
 @click.option(
     "--runtime",
     type=click.Choice(["auto", "litert", "onnxruntime"]),
@@ -61,16 +72,15 @@ def detect(
     bundle = load_bundle(find_bundle(settings.path))
     detector = Detector(bundle, open_interpreter(bundle, runtime=settings.runtime, threads=threads), confidence)
     files = inputs.expand(paths, videos=True)
-    saver = Saver(save, files) if save else None
     failed = False
-    for picture in progress((p for path in files for p in inputs.pictures(path)), len(files), quiet=as_json):
-        found = detector.detect(picture.image) if picture.image is not None else []
-        failed |= bool(picture.error)
-        _print(picture, found, as_json)
-        if saver is not None and picture.image is not None:
-            saver.add(picture, found)
-    if saver is not None:
-        saver.close()
+    with ExitStack() as finishing:
+        saver = finishing.enter_context(Saver(save, files)) if save else None
+        for picture in progress((p for path in files for p in inputs.pictures(path)), len(files), quiet=as_json):
+            found = detector.detect(picture.image) if picture.image is not None else []
+            failed |= bool(picture.error)
+            _print(picture, found, as_json)
+            if saver is not None and picture.image is not None:
+                saver.add(picture, found)
     ctx.exit(1 if failed else 0)
 
 
@@ -91,23 +101,27 @@ def progress(pictures: Iterator[Picture], files: int, quiet: bool) -> Iterator[P
 
 
 def _print(picture: Picture, found: list[Detection], as_json: bool) -> None:
+    from device.commands.inputs import printable
+
     if as_json:
         click.echo(json.dumps(row(picture, found), ensure_ascii=False))
     elif picture.error:
-        click.echo(f"sereno: {picture.error}", err=True)
+        click.echo(f"sereno: {printable(picture.error)}", err=True)
     else:
-        name = str(picture.path) if picture.frame is None else f"{picture.path} frame {picture.frame}"
+        name = printable(picture.path) + ("" if picture.frame is None else f" frame {picture.frame}")
         boxes = ", ".join(f"{d.label} {d.confidence:.2f} at {' '.join(f'{v:.0f}' for v in d.xyxy)}" for d in found)
         click.echo(f"{name}: {boxes or 'nothing'}")
 
 
 def row(picture: Picture, found: list[Detection]) -> dict[str, Any]:
     """The JSON object of one picture."""
-    line: dict[str, Any] = {"path": str(picture.path)}
+    from device.commands.inputs import printable
+
+    line: dict[str, Any] = {"path": printable(picture.path)}
     if picture.frame is not None:
         line["frame"] = picture.frame
     if picture.image is None:
-        return line | {"error": picture.error}
+        return line | {"error": printable(picture.error)}
     height, width = picture.image.shape[:2]
     detections = [
         {

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+
 from device.capture.camera import EndOfSource
-from device.capture.opencv import VideoFileSource
-from device.capture.pictures import read_picture
+from device.capture.opencv import CUT_SHORT, VideoFileSource
+from device.capture.pictures import SUFFIXES, read_picture
 from device.capture.pixels import to_image
 from device.datatypes import Image
 from device.errors import InputError
 
-IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+IMAGES = frozenset(SUFFIXES)
 VIDEOS = {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts"}
 
 
@@ -43,7 +45,7 @@ def expand(paths: tuple[Path, ...], *, videos: bool) -> list[Path]:
             continue
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
         if not found:
-            raise InputError(f"{path}: no image{' or video' if videos else ''} in this folder or below it")
+            raise InputError(f"{printable(path)}: no image{' or video' if videos else ''} in this folder or below it")
         files += found
     return files
 
@@ -67,11 +69,28 @@ def pictures(path: Path) -> Iterator[Picture]:
             yield Picture(path, index, to_image(source.retrieve(), 0))
             index += 1
     except EndOfSource:
-        return
+        promised = _promised(path)
+        if index < promised * CUT_SHORT - 2:
+            yield Picture(path, index, None, f"{path} is cut short: {index} of {promised} pictures could be read")
     except InputError as error:
         yield Picture(path, index if index else None, None, str(error))
     finally:
         source.close()
+
+
+def printable(name: object) -> str:
+    """A text with a file's name in it, as text that is valid UTF-8: other bytes of the name become `\\xe9`."""
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _promised(path: Path) -> int:
+    """How many pictures a video says it has; 0 where it says nothing that can be believed."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    finally:
+        capture.release()
+    return int(count) if 0 < count < 1e9 else 0
 
 
 def still(path: Path) -> Picture:
