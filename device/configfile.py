@@ -118,7 +118,20 @@ def _validate(tree: Tree, overrides: Mapping[str, object]) -> tuple[Config | Non
     except ValidationError as error:
         return None, problems(error, tree, overrides)
     # Pydantic takes `true` for 1.
-    return config, [wrong_type(tree, where) for where, value in _leaves(tree.data) if _is_odd(config, where, value)]
+    odd = [wrong_type(tree, where) for where, value in _leaves(tree.data) if _is_odd(config, where, value)]
+    return config, [*odd, *_bad_paths(config, tree)]
+
+
+def _bad_paths(config: Config, tree: Tree) -> Iterator[Problem]:
+    """The settings that are resolved as paths, where they cannot be."""
+    paths: dict[Where, str] = {("cameras", n, "source"): camera.source for n, camera in enumerate(config.cameras)}
+    paths["model", "path"] = config.model.path
+    paths["storage", "path"] = str(config.storage.path or "")
+    for where, path in paths.items():
+        try:
+            resolve_path(path, Path())
+        except ConfigError as error:
+            yield Problem(tree.line(where), where, str(error))
 
 
 def _is_odd(config: Config, where: Where, value: object) -> bool:
@@ -175,21 +188,40 @@ def show(config: Config) -> str:
 
 
 def resolve_path(path: Path | str, base: Path) -> Path:
-    """A path of the configuration: `~` is the home, a relative one is relative to `base`, the config file's folder."""
-    return (base / Path(path).expanduser()).absolute()
+    """A path of the configuration: `~` is the home, a relative one is relative to `base`, the config file's folder.
+
+    Raises:
+        ConfigError: it begins with a home that is not there, or holds a NUL character.
+    """
+    if "\0" in str(path):
+        raise ConfigError(f"{str(path)!r} holds a NUL character, which no path may")
+    try:
+        return (base / Path(path).expanduser()).absolute()
+    except RuntimeError:
+        raise ConfigError(f"{path}: nobody knows the home {Path(path).parts[0]}; wanted a whole path") from None
 
 
 def resolve_source(source: str, base: Path) -> str:
-    """A camera's source as capture wants it: URLs, `demo` and `picamera2` as they are, a file's path absolute.
+    """A camera's source as capture wants it: URLs, `demo` and `picamera2` as they are, a file's path absolute, a number
+    as the device it stands for.
 
     Args:
         source: as in the configuration, or as given by `--source` (then `base` is the working directory).
         base: folder that a relative path is relative to.
+    Raises:
+        ConfigError: it is empty, or cannot be a path.
     """
+    if not source.strip():
+        raise ConfigError("a camera's `source` is empty; it must name a camera, a stream, a file or a folder")
+    if source.isdecimal():
+        return f"/dev/video{int(source)}"
     if source in ("demo", "picamera2"):
         return source
     if source.startswith("file://"):
-        return unquote(urlsplit(source).path)
+        try:
+            return str(resolve_path(unquote(urlsplit(source).path), base))
+        except ValueError:
+            raise ConfigError(f"{source}: is no URL of a file; wanted one as file:///home/me/clip.mp4") from None
     if "://" in source:
         return source
     return str(resolve_path(source, base))
@@ -199,6 +231,9 @@ def storage_path(config: Config, base: Path, environment: Mapping[str, str] | No
     """The folder for state: the setting, else systemd's, else the person's own.
 
     systemd ≥ 248 sets SYSTEMD_EXEC_PID to the process it started itself; children inherit it with another's id.
+
+    Raises:
+        ConfigError: it cannot be told, or cannot be a path.
     """
     env = os.environ if environment is None else environment
     if config.storage.path is not None:
@@ -208,7 +243,10 @@ def storage_path(config: Config, base: Path, environment: Mapping[str, str] | No
     if env.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
         return SERVICE_STATE
     state = env.get("XDG_STATE_HOME", "")
-    return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / "sereno"
+    try:
+        return (Path(state) if state.startswith("/") else Path.home() / ".local" / "state") / "sereno"
+    except RuntimeError:
+        raise ConfigError("storage.path: this user has no home folder to keep the state in; set storage.path") from None
 
 
 def storage_of(path: Path | None) -> Path:

@@ -136,6 +136,9 @@ class YamlReader:
                 self._fail(key_node, where, "a key must be a word, not a list or a mapping")
                 continue
             key = str(key_node.value)
+            if "\0" in key:
+                self._fail(key_node, where, "a key holds a NUL character (`\\0`)")
+                continue
             if key == "<<" and key_node.style is None:
                 merged |= self._merge(value_node, where)
                 continue
@@ -157,8 +160,11 @@ class YamlReader:
 
     def _scalar(self, node: yaml.ScalarNode, where: Where) -> Any:
         text = str(node.value)
+        if "\0" in text:
+            self._fail(node, where, "holds a NUL character (`\\0`), which no setting may")
+            return None
         if node.tag == "!file":
-            return self._secret(node, where, self._base / Path(text).expanduser() if text else None)
+            return self._secret(node, where, self._file(text))
         if node.tag == "!credential":
             return self._secret(node, where, self._credential(text))
         if not node.tag.startswith("tag:yaml.org,2002:"):
@@ -189,6 +195,13 @@ class YamlReader:
         replaced = _VARIABLE.sub(value_of, text)
         return None if where in self._tree.broken else replaced
 
+    def _file(self, name: str) -> Path | None:
+        """The file that `!file` names: `~` is the home, a relative path starts from the configuration's folder."""
+        try:
+            return self._base / Path(name).expanduser() if name else None
+        except RuntimeError:  # There is no such home; then it is the name as it stands, and that cannot be read.
+            return self._base / name
+
     def _credential(self, name: str) -> Path | None:
         """Where systemd put the credential `name`: alone, or out of the folder given as `LoadCredential=sereno:`."""
         if not name or "/" in name or name in (".", ".."):
@@ -214,7 +227,10 @@ class YamlReader:
             if len(content) > MAX_SECRET_BYTES:
                 self._fail(node, where, f"{path} is larger than {MAX_SECRET_BYTES // 1024} KB: not a secret")
                 return None
-            return content.decode().removesuffix("\n").removesuffix("\r")
+            secret = content.decode().removesuffix("\n").removesuffix("\r")
+            if "\0" not in secret:
+                return secret
+            self._fail(node, where, f"{path} holds a NUL character: not a secret")
         except OSError as error:
             self._fail(node, where, f"cannot read {path}: {os.strerror(error.errno or 0)}")
         except UnicodeDecodeError:

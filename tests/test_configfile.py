@@ -113,7 +113,7 @@ def test_fail__unknown_key_that_belongs_elsewhere(tmp_path: Path) -> None:
             "cameras: [{pace: fsat}]",
             "camera.yaml:2: cameras[0].pace: wanted `real` or `fast`, got 'fsat'; did you mean `fast`?",
         ),
-        ("cameras: [{fps: .nan}]", "camera.yaml:2: cameras[0].fps: wanted a number above 0 and up to 120, got nan"),
+        ("cameras: [{fps: .nan}]", "camera.yaml:2: cameras[0].fps: wanted a number from 0.1 to 120, got nan"),
         ("cameras: [{}, {}]", "camera.yaml:1: two cameras have the id 'front'; each needs its own"),
         (
             "cameras: [{objects: [[person]]}]",
@@ -306,6 +306,13 @@ def test_ok__sources_are_relative_to_the_file() -> None:
     assert resolve_source("clips/a.mp4", base) == "/etc/sereno/clips/a.mp4"
     assert resolve_source("./demo", base) == "/etc/sereno/demo"
     assert resolve_source("file:///a%20b.mp4", base) == "/a b.mp4"
+    assert resolve_source("0", base) == "/dev/video0"
+
+
+@pytest.mark.parametrize("source", ["", "  "])
+def test_fail__an_empty_source_is_refused(source: str) -> None:
+    with pytest.raises(ConfigError, match="`source` is empty; it must name a camera, a stream, a file or a folder"):
+        resolve_source(source, Path("/etc/sereno"))
 
 
 def test_ok__state_goes_where_the_setting_or_systemd_or_the_person_wants_it(tmp_path: Path) -> None:
@@ -361,3 +368,62 @@ def test_ok__any_text_is_a_config_or_a_config_error(tmp_path_factory: pytest.Tem
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("storage: {path: ~nosuch/state}", "storage.path"),
+        ("model: {path: ~nosuch/bundle}", "model.path"),
+        ("cameras: [{source: ~nosuch/clip.mp4}]", "cameras[0].source"),
+    ],
+)
+def test_fail__home_of_nobody(tmp_path: Path, text: str, key: str) -> None:
+    (told,) = faults(tmp_path, HEAD + text + "\n")
+    assert told.startswith(f"camera.yaml:2: {key}: ~nosuch/")
+    assert "nobody knows the home ~nosuch" in told
+
+
+def test_fail__secret_in_the_home_of_nobody(tmp_path: Path) -> None:
+    (told,) = faults(tmp_path, HEAD + "mqtt: {password: !file ~nosuch/password}\n")
+    assert "cannot read" in told
+    assert "~nosuch/password" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'storage: {path: "a\\0b"}',
+        'cameras: [{source: "a\\0b.mp4"}]',
+        'web: {host: "a\\0b"}',
+        'mqtt: {password: !file "a\\0b"}',
+        'web: {"po\\0rt": 1}',
+    ],
+)
+def test_fail__nul_character(tmp_path: Path, text: str) -> None:
+    told = faults(tmp_path, HEAD + text + "\n")
+    assert any("NUL character" in line and line.startswith("camera.yaml:2: ") for line in told)
+
+
+def test_fail__secret_with_a_nul_character(tmp_path: Path) -> None:
+    (tmp_path / "password").write_bytes(b"a\0b\n")
+    (told,) = faults(tmp_path, HEAD + "mqtt: {password: !file password}\n")
+    assert "NUL character" in told
+    assert "a\0b" not in told
+
+
+@pytest.mark.parametrize("source", ["file:///a%00b", "file://[", "~nosuch/clip.mp4"])
+def test_fail__source_of_the_command_line_that_is_no_path(tmp_path: Path, source: str) -> None:
+    with pytest.raises(ConfigError):
+        resolve_source(source, tmp_path)
+
+
+def test_fail__user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    config = Config.model_validate({"device": {"role": "camera"}})
+    with pytest.raises(ConfigError, match=r"set storage\.path"):
+        storage_path(config, tmp_path, {})
+    assert storage_path(config, tmp_path, {"XDG_STATE_HOME": "/x"}) == Path("/x/sereno")
