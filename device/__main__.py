@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -92,6 +93,8 @@ def main() -> None:
     configuration."""
     try:
         code = sereno.main(prog_name="sereno", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except SerenoError as error:
         click.echo(f"sereno: {error}", err=True)
@@ -106,8 +109,29 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has left (`sereno detect … | head`): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        logging.getLogger(__name__).debug("where it came from", exc_info=True)
+        click.echo(f"sereno: {_reason(error)}", err=True)
+        _drop_output()
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """What is still in the buffer of a stdout that takes nothing more must not fail again at the exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _reason(error: OSError) -> str:
+    """What the machine refused, as a sentence."""
+    text = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {text}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
+        return f"cannot write the output: {text}"
+    return f"the machine refused something: {text}; `sereno -v` shows where"
 
 
 if __name__ == "__main__":

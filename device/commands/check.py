@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
-import socket
 import sys
 import tempfile
 import threading
@@ -43,8 +45,10 @@ class Finding:
 def check(ctx: click.Context, config_path: Path) -> None:
     """Will it run? Tries config, storage, model, cameras, broker, page and clock; exit code 0 only if all is well."""
     from device import configfile
+    from device.commands.refusals import refuse
 
     config = configfile.load(config_path)
+    refuse(config)
     bad = False
     for finding in findings(config, config_path):
         bad |= finding.ok is False
@@ -60,11 +64,16 @@ def findings(config: Config, path: Path) -> Iterator[Finding]:
     base = path.parent
     yield Finding("config", True, str(path))
     yield _try("storage", lambda: _storage(config, base))
+    running = _running(config, base)
+    if running is not None:
+        yield Finding("running", None, f"already, as process {running}: what it holds may be busy below")
     yield _try("model", lambda: _model(config, base))
     for camera in config.cameras:
         yield _try(f"camera {camera.id}", partial(_camera, camera, base))
+        if not camera.objects:
+            yield Finding(f"camera {camera.id}", None, "its `objects` are empty: nothing that it sees makes an event")
     yield _broker(config) if config.mqtt.enabled else Finding("broker", None, "mqtt.enabled is false")
-    yield _page(config) if config.web.enabled else Finding("page", None, "web.enabled is false")
+    yield _page(config, running) if config.web.enabled else Finding("page", None, "web.enabled is false")
     yield _clock()
 
 
@@ -87,6 +96,23 @@ def _storage(config: Config, base: Path) -> str:
     except OSError as error:
         raise cannot_write(folder, error) from None
     return f"{folder}, {shutil.disk_usage(folder).free // 2**20} MB free"
+
+
+def _running(config: Config, base: Path) -> str | None:
+    """The process that holds the state folder; None where none does. Leaves the lock's file as it is."""
+    from device.configfile import storage_path
+
+    try:
+        lock = os.open(storage_path(config, base) / "sereno.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(lock)
+    return None
 
 
 def _model(config: Config, base: Path) -> str:
@@ -157,13 +183,18 @@ def _connect(mqtt: Mqtt) -> str:
     raise InputError(sentence)
 
 
-def _page(config: Config) -> Finding:
+def _page(config: Config, running: str | None) -> Finding:
+    from device.errors import InputError
+    from device.web.server import listen
+
     where = f"http://{config.web.host}:{config.web.port}"
-    with socket.socket() as attempt:
-        attempt.settimeout(1)
-        taken = attempt.connect_ex((config.web.host.replace("0.0.0.0", "127.0.0.1"), config.web.port)) == 0
-    if taken:
-        return Finding("page", False, f"{where}: the port is taken (is sereno running already?); set web.port")
+    try:
+        listen(config.web.host, config.web.port).close()
+    except InputError as error:
+        busy = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
+        if busy and running is not None:
+            return Finding("page", None, f"{where}: the port is taken, by process {running} as it seems")
+        return Finding("page", False, str(error))
     return Finding("page", True, where)
 
 

@@ -18,10 +18,16 @@ def config() -> None:
     "--config", "config_path", type=click.Path(path_type=Path), required=True, help="The configuration (YAML)."
 )
 def show(config_path: Path) -> None:
-    """Every setting in force, defaults included; secrets are masked."""
-    from device import configfile
+    """Every setting in force, defaults included; secrets are masked.
 
-    click.echo(configfile.show(configfile.load(config_path)), nl=False)
+    A configuration that `sereno run` would refuse is refused here, too, with the exit code 2.
+    """
+    from device import configfile
+    from device.commands.refusals import refuse
+
+    config = configfile.load(config_path)
+    refuse(config)
+    click.echo(configfile.show(config), nl=False)
 
 
 @config.command()

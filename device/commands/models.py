@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -41,12 +42,17 @@ def _describe(bundle: Bundle, labels: bool) -> None:
     click.echo(f"{manifest.name} {manifest.version}  {manifest.task}  {manifest.input.width}x{manifest.input.height}")
     click.echo(f"    {bundle.path}: {files}")
     for row in manifest.metrics:
-        click.echo(
-            f"    {row.get('dataset')} {row.get('split')}: {row.get('metric')} {row.get('quantized')}"
-            f" (float {row.get('float')})"
-        )
+        click.echo(f"    {score_line(row)}")
     if labels:
         click.echo(f"    {', '.join(manifest.labels)}")
+
+
+def score_line(row: Mapping[str, Any]) -> str:
+    """One measurement: on which pictures, how many of them and how they were shown, and what came of it."""
+    pictures = f"{row.get('dataset')} {row.get('split')}"
+    pictures += f", {row['images']} images" if row.get("images") else ""
+    pictures += f", {row['view']}" if row.get("view") else ""
+    return f"{pictures}: {row.get('metric')} {row.get('quantized')} (float {row.get('float')})"
 
 
 @models.command()

@@ -21,15 +21,16 @@ config_option = click.option(
 
 
 def open_users(config_path: Path | None) -> UserStore:
-    """The users of a configuration's storage folder, or of the default one."""
+    """The users of a configuration's storage folder, or of the default one. Raises InputError, ConfigError."""
     from device import configfile
-    from device.config import Config, Device
+    from device.publish.lock import cannot_write
     from device.web.users import UserStore
 
-    config = configfile.load(config_path, secrets=False) if config_path else None
-    base = config_path.parent if config_path else Path.cwd()
-    folder = configfile.storage_path(config or Config(device=Device(role="camera")), base)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = configfile.storage_of(config_path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     return UserStore(folder / "users.db")
 
 

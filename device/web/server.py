@@ -66,7 +66,7 @@ class WebServer:
         Raises:
             InputError: the address cannot be had: one sentence says why, and what would be right.
         """
-        listener = _listen(self.host, self.port)
+        listener = listen(self.host, self.port)
         self.port = listener.getsockname()[1]
         self._server = create_server(
             self._app,
@@ -111,13 +111,13 @@ class WebServer:
             wasyncore.loop(timeout=WAKE_S, use_poll=True, map=self._channels, count=1)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A bound socket. Raises InputError with a sentence."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(f"cannot find the address {host!r} of web.host: {error}") from error
     listener = socket.socket(family, kind, protocol)
     try:

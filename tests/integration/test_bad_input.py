@@ -159,6 +159,10 @@ def test_fail__port_taken(tmp_path: Path, tiny: Path, silent: int) -> None:
     refused(write_config(tmp_path, tiny, web=web), 1, str(silent), "web.port")
 
 
+def test_fail__host_that_is_no_name(tmp_path: Path, tiny: Path) -> None:
+    refused(write_config(tmp_path, tiny, web={"enabled": True, "host": "a..b"}), 1, "'a..b'", "web.host")
+
+
 def test_fail__second_instance(tmp_path: Path, tiny: Path) -> None:
     config = write_config(tmp_path, tiny, camera={"pace": "real", "loop": True})
     with Daemon(config) as first:
