@@ -90,7 +90,7 @@ def _storage(config: Config, base: Path) -> str:
 
     folder = storage_path(config, base)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))
     except OSError as error:

@@ -28,7 +28,7 @@ def open_users(config_path: Path | None) -> UserStore:
 
     folder = configfile.storage_of(config_path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
     return UserStore(folder / "users.db")

@@ -160,3 +160,9 @@ def test_ok__check_beside_a_running_one_and_without_objects(tmp_path: Path) -> N
 def test_fail__an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no image"):
         expand((tmp_path,), videos=False)
+
+
+@pytest.mark.parametrize("command", [("users", "list"), ("check",)])
+def test_ok__the_storage_folder_is_nobody_elses(tmp_path: Path, command: tuple[str, ...]) -> None:
+    sereno(*command, "--config", write_config(tmp_path, "/dev/video97"))
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
