@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
@@ -15,6 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from device.config import Mqtt, Tls
+from device.configfile import resolve_path
 from device.errors import InputError
 from device.publish.messages import Message
 
@@ -37,10 +39,21 @@ class ConnectionFailed(Exception):
         self.reason = reason
 
 
-def tls_context(tls: Tls) -> ssl.SSLContext | None:
-    """The settings as a context; None without TLS. Raises InputError where a file is not what it should be."""
+def tls_context(tls: Tls, base: Path | None = None) -> ssl.SSLContext | None:
+    """The settings as a context; None without TLS.
+
+    Args:
+        tls: the settings.
+        base: folder that relative paths are relative to: the configuration file's; by default the working directory.
+    Raises:
+        InputError: a file is not what it should be.
+    """
     if not tls.enabled:
         return None
+    paths = {
+        name: resolve_path(path, base or Path.cwd()) for name in ("ca", "cert", "key") if (path := getattr(tls, name))
+    }
+    tls = tls.model_copy(update=paths)
     if tls.ca and not tls.ca.is_file():
         raise InputError(f"mqtt.tls.ca: there is no file {tls.ca}; it must be the authority's certificate (PEM)")
     try:
@@ -111,7 +124,8 @@ class Connection:
         try:
             clean = True if self.version == MQTTProtocolVersion.MQTTv5 else paho.MQTT_CLEAN_START_FIRST_ONLY
             self.client.connect(self.mqtt.host, self.mqtt.port, self.mqtt.keepalive_s, clean_start=clean)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: what is no name at all, such as `broker..local` (UnicodeError is one, too).
             raise ConnectionFailed(explain(error, self.mqtt)) from error
         deadline = time.monotonic() + ANSWER_TIMEOUT_S
         while self._connack is None and self.alive and time.monotonic() < deadline:
@@ -200,9 +214,11 @@ def address(mqtt: Mqtt) -> str:
     return f"{mqtt.host}:{mqtt.port}"
 
 
-def explain(error: OSError, mqtt: Mqtt) -> str:
+def explain(error: OSError | ValueError, mqtt: Mqtt) -> str:
     """Why a broker cannot be reached, and what would be right."""
     where = address(mqtt)
+    if not isinstance(error, OSError):
+        return f"{mqtt.host!r} cannot be a broker's name: mqtt.host must be a name or an address"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of the broker at {where} is not trusted ({error.verify_message}): mqtt.tls.ca must name "

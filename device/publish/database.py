@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -75,6 +76,11 @@ class Database:
             self._set_aside(error)
 
     def _open(self) -> None:
+        try:
+            # SQLite would let everyone read it; its log takes the mode of the file itself.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise cannot_write(self.path.parent, error) from error
         self.connection = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
         try:
             self.connection.execute("PRAGMA journal_mode=WAL")
@@ -126,7 +132,8 @@ class Database:
                 raise
 
     def remember_seq(self) -> None:
-        """Never give out a number again that no row bears (sent from memory); belongs inside a transaction."""
+        """Never give out a number again that no row bears (its message was dropped before it could be written);
+        belongs inside a transaction."""
         last = self.next_seq - 1
         self.connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'outbox' AND seq < ?", (last, last))
 

@@ -89,6 +89,8 @@ class Delivery:
                 self._refuse(message, reason)
             elif message.seq:
                 self._done.append(message.seq)
+            elif not message.payload:
+                self._outbox.forget(message.topic)
         if len(self._done) >= REMOVE or self.idle or not self._connection.alive:
             self.settle()
 

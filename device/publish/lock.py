@@ -21,7 +21,8 @@ class FolderLock:
         """
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            # Pictures of people are nobody else's business; a folder that is there already keeps its mode.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(folder / "sereno.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise cannot_write(folder, error) from error

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 MQTT5, MQTT311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 NAMES = {MQTT5: "5", MQTT311: "3.1.1"}
 GOODBYE_S = 2.0
+AWAY_S = 2.5
+"""A stop waits no longer for a broker that was tried and not once reached since the start."""
+RETRY_STOPPING_S = 0.5
 BRIEF_S = 3.0
 """A connection that ends within so many seconds was not meant to be."""
 
@@ -41,6 +45,7 @@ class MqttPublisher:
         *,
         status: Status,
         on_failure: Callable[[str, BaseException], None],
+        base: Path | None = None,
         backoff_s: tuple[float, float] = (0.5, 30.0),
     ) -> None:
         """Args:
@@ -49,6 +54,7 @@ class MqttPublisher:
             outbox: what to send.
             status: gives the device's figures when they are to be told.
             on_failure: called when the thread dies.
+            base: folder that the relative paths of `mqtt.tls` are relative to, see `tls_context`.
             backoff_s: seconds before the first and the slowest attempts to reconnect; doubled in between.
         Raises:
             InputError: a TLS file is missing or wrong.
@@ -60,7 +66,7 @@ class MqttPublisher:
         self._status = status
         self._backoff_s = backoff_s
         self._delay_s = backoff_s[0]
-        self._tls = tls_context(mqtt.tls)
+        self._tls = tls_context(mqtt.tls, base)
         # The embedded broker does not refuse MQTT 5, it waits for more: there is no need to find that out.
         self._version = MQTT311 if mqtt.protocol == "3.1.1" or mqtt.embedded else MQTT5
         self._version_known = False
@@ -81,13 +87,20 @@ class MqttPublisher:
         self._worker.start()
 
     def stop(self, drain_s: float = 10.0) -> None:
-        """Send what waits for at most `drain_s` seconds, publish `offline`, disconnect. The rest stays in the
-        outbox."""
+        """Send what waits, connecting anew where need be, for at most `drain_s` seconds; publish `offline`, disconnect.
+
+        The rest stays in the outbox. Where nothing waits, or the broker was not once reached since the start although
+        it was tried, there is no more than `AWAY_S` of waiting.
+        """
+        hopeless = not self._version_known and self._message
+        if self._state != "connected" and (hopeless or not self._outbox.queued):
+            drain_s = min(drain_s, AWAY_S)
         self._deadline = time.monotonic() + drain_s
         self._stopping.set()
         self._wake()
         # An attempt to connect may be under way, and take its time: the thread holds nothing that would be lost.
-        self._worker.join(drain_s + GOODBYE_S + 1 if self._state == "connected" else min(drain_s, GOODBYE_S))
+        if not self._worker.join(drain_s) and self._state == "connected":
+            self._worker.join(GOODBYE_S + 1)
         self._state = "stopped"
 
     def health(self) -> dict[str, Any]:
@@ -110,12 +123,18 @@ class MqttPublisher:
             pass  # A full pipe wakes as well as a fuller one.
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._finished():
             connection = self._connect()
-            if connection:
-                self._serve(connection)
-            if not self._stopping.wait(self._delay_s * random.uniform(0.8, 1.2)):
+            if connection and self._serve(connection):
+                return
+            if self._stopping.is_set():
+                time.sleep(max(0.0, min(RETRY_STOPPING_S, self._deadline - time.monotonic())))
+            elif not self._stopping.wait(self._delay_s * random.uniform(0.8, 1.2)):
                 self._delay_s = min(self._delay_s * 2, self._backoff_s[1])
+
+    def _finished(self) -> bool:
+        """Whether to try no more: a stop is asked for, and its time is up, or nothing waits."""
+        return self._stopping.is_set() and (time.monotonic() >= self._deadline or not self._outbox.queued)
 
     def _connect(self) -> Connection | None:
         will = availability_message(self._topics, online=False)
@@ -157,17 +176,23 @@ class MqttPublisher:
         log.info("connected to the broker at %s, MQTT %s", address(self._mqtt), NAMES[self._version])
         self._state, self._message = "connected", ""
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Connection) -> bool:
+        """Send until the connection ends; whether that was a goodbye."""
+        if self._stopping.is_set() and time.monotonic() >= self._deadline:
+            connection.close()
+            return True
         delivery = Delivery(connection, self._outbox)
         delivery.send(availability_message(self._topics, online=True))
         self._up()
         connected_at = time.monotonic()
         status_at = connected_at
-        while connection.alive and not delivery.refusal:
+        while connection.alive:
             now = time.monotonic()
-            if self._stopping.is_set() and (delivery.settled or now >= self._deadline):
+            if self._stopping.is_set() and (now >= self._deadline or delivery.refusal or delivery.settled):
                 self._goodbye(connection, delivery)
-                return
+                return True
+            if delivery.refusal:
+                break
             if now >= status_at:
                 delivery.send(status_message(self._topics, self._status()))
                 status_at = now + self._mqtt.status_interval_s
@@ -181,6 +206,7 @@ class MqttPublisher:
         connection.close()
         self._brief = self._brief + 1 if time.monotonic() - connected_at < BRIEF_S else 0
         self._down(delivery.refusal or (self._hint() if self._brief >= 3 else connection.lost))
+        return False
 
     def _hint(self) -> str:
         """Brokers do not always say why they hang up."""

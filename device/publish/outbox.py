@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from device.publish.database import Database
@@ -21,6 +21,8 @@ HELD_MAX = 5_000
 """Entries kept in memory while the disk refuses, at about 2 kB each."""
 RETRY_S = 5.0
 """Seconds between two attempts to write to a disk that has refused."""
+PICTURE = b""
+"""What the record of states has in place of a picture: only that the broker was given one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Entry:
 
 class Outbox:
     """Messages with `seq`, in SQLite until acknowledged; where the disk refuses, in memory, bounded, until it takes
-    them.
+    them. None is sent before it is on disk: a number that was sent and then forgotten in a kill would be given out
+    again.
 
     Messages without `seq` are states: only the newest of a topic counts, and all of them are sent at each connection.
     """
@@ -55,6 +58,8 @@ class Outbox:
         self._version = 0
         self._listeners: list[Callable[[], None]] = []
         self.trouble = ""
+        self.pictures: list[str] = []
+        """Topics at which the broker was given a picture in former runs, and may retain it still."""
         with database.transaction() as connection:
             self._count: int = connection.execute("SELECT COUNT(*) FROM outbox").fetchone()[0]
             self.dropped = int(database.meta("dropped") or 0)
@@ -65,7 +70,12 @@ class Outbox:
         rows = connection.execute("SELECT topic, payload FROM state").fetchall()
         connection.execute("DELETE FROM state")
         for topic, payload in rows:
-            if topic.startswith(f"{root}/"):
+            if not topic.startswith(f"{root}/"):
+                continue
+            if payload == PICTURE:
+                self.pictures.append(topic)
+                connection.execute("INSERT INTO state VALUES (?, ?)", (topic, PICTURE))
+            else:
                 self._put_state(connection, Message(topic, at_rest(bytes(payload)), retain=True))
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -87,14 +97,29 @@ class Outbox:
                 self._flush()
             if self._held:
                 self._trim_held()
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in self._listeners:
             listener()
 
     def retry(self) -> None:
         """Try again what the disk has refused; costs nothing where there is nothing. Call every few seconds."""
         with self._database.lock:
-            if (self._held or self._acknowledged or self.trouble) and time.monotonic() - self._refused_at >= RETRY_S:
+            waiting = self._held or self._acknowledged or self.trouble
+            if not waiting or time.monotonic() - self._refused_at < RETRY_S:
+                return
+            self._flush()
+        self._tell()
+
+    def finish(self) -> None:
+        """The last attempt to write what the disk has refused; call when no more will be written."""
+        with self._database.lock:
+            if self._held or self._acknowledged:
                 self._flush()
+            if self._held:
+                log.error("%s still takes no writes: %d events are lost", self._database.path, len(self._held))
+        self._tell()
 
     def _flush(self) -> None:
         count, dropped = self._count, self.dropped
@@ -106,6 +131,9 @@ class Outbox:
                     if entry.event:
                         save_event(connection, entry.event)
                 self._trim(connection)
+                if self.trouble:
+                    for _, state in self._states.values():
+                        self._record(connection, state)
                 self._database.remember_seq()
         except sqlite3.Error as error:
             self._count, self.dropped = count, dropped
@@ -134,9 +162,14 @@ class Outbox:
         self._count += len(rows)
 
     def _put_state(self, connection: sqlite3.Connection, message: Message) -> None:
-        """Remember the newest value; on disk only what is a word: pictures are on disk already."""
-        if self._remember(message) and len(message.payload) <= 8:
-            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (message.topic, message.payload))
+        """Remember the newest value."""
+        if self._remember(message):
+            self._record(connection, message)
+
+    def _record(self, connection: sqlite3.Connection, message: Message) -> None:
+        """On disk only what is a word: pictures are on disk already."""
+        word = message.payload if len(message.payload) <= 8 else PICTURE
+        connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (message.topic, word))
 
     def _remember(self, message: Message) -> bool:
         """Whether the value is news."""
@@ -182,11 +215,13 @@ class Outbox:
     def _refused(self, error: sqlite3.Error) -> None:
         self._refused_at = time.monotonic()
         if not self.trouble:
-            log.error("cannot write to %s: %s; events are held in memory until it can", self._database.path, error)
+            log.error(
+                "cannot write to %s: %s; events are held in memory, unsent, until it can", self._database.path, error
+            )
         self.trouble = f"cannot write to {self._database.path}: {error}; {len(self._held)} events are held in memory"
 
     def pending(self, after: int, limit: int) -> list[Message]:
-        """At most `limit` messages with a `seq` above `after`, in their order."""
+        """At most `limit` messages with a `seq` above `after`, in their order; none that is not on disk."""
         with self._database.lock:
             if after >= self._database.next_seq - 1:
                 return []
@@ -199,17 +234,12 @@ class Outbox:
                 self._refused(error)
                 return []
             messages = [Message(t, bytes(p), q, bool(r), s, bool(d)) for t, p, q, r, s, d in rows]
-            messages += [e.message for e in self._held if e.message and e.message.seq and e.message.seq > after]
             return [message for message in messages if message.seq not in self._acknowledged][:limit]
 
     def acknowledge(self, seqs: Collection[int]) -> None:
         """The broker has these: remove them."""
         with self._database.lock:
-            done = set(seqs)
-            if self._held:
-                done -= {entry.message.seq for entry in self._held if entry.message and entry.message.seq in done}
-                self._held = deque(_without(entry, seqs) for entry in self._held)
-            self._acknowledged |= done
+            self._acknowledged |= set(seqs)
             if self.trouble:
                 return
             count = self._count
@@ -232,14 +262,24 @@ class Outbox:
                 return []
             return sorted((s for s in self._states.values() if s[0] > after), key=lambda state: state[0])
 
+    def forget(self, topic: str) -> None:
+        """The broker has let go of what it retained there: say no more of it, unless there is a new value since."""
+        with self._database.lock:
+            known = self._states.get(topic)
+            if known is None or known[1].payload:
+                return
+            del self._states[topic]
+            if self.trouble:
+                return
+            try:
+                with self._database.transaction() as connection:
+                    connection.execute("DELETE FROM state WHERE topic = ?", (topic,))
+            except sqlite3.Error as error:
+                self._refused(error)
+
     @property
     def queued(self) -> int:
         """Messages that the broker has not acknowledged."""
         with self._database.lock:
             held = sum(1 for entry in self._held if entry.message and entry.message.seq)
             return max(0, self._count + held - len(self._acknowledged)) if self._queueing else 0
-
-
-def _without(entry: Entry, seqs: Collection[int]) -> Entry:
-    """The entry without its message, where that is among `seqs`; its event is still to be listed."""
-    return replace(entry, message=None) if entry.message and entry.message.seq in seqs else entry

@@ -55,6 +55,7 @@ class Publisher:
         folder: Path,
         *,
         on_failure: Callable[[str, BaseException], None],
+        base: Path | None = None,
         status: Status = dict,
         clock: Callable[[], float] = time.time,
         backoff_s: tuple[float, float] = (0.5, 30.0),
@@ -63,6 +64,7 @@ class Publisher:
             config: `device`, `mqtt`, `storage` and `privacy` are read.
             folder: where to keep things, made where it is missing.
             on_failure: called when a thread of this room dies.
+            base: folder that the configuration's relative paths are relative to; by default the working directory.
             status: gives the figures of the `status` topic.
             clock: seconds since 1970.
             backoff_s: of reconnecting, see MqttPublisher.
@@ -89,6 +91,7 @@ class Publisher:
                     self._outbox,
                     status=status,
                     on_failure=on_failure,
+                    base=base,
                     backoff_s=backoff_s,
                 )
                 if config.mqtt.enabled
@@ -120,6 +123,9 @@ class Publisher:
         if self._config.privacy.publish_snapshots:
             for camera, label, jpeg in self.store.newest_snapshots():
                 self._outbox.write([Entry(messages.snapshot_message(self._topics, camera, label, jpeg))])
+        else:
+            # What former runs published, the broker still shows to everyone: an empty message removes it.
+            self._outbox.write([Entry(messages.Message(topic, b"", retain=True)) for topic in self._outbox.pictures])
         self._writer.start()
         if self._mqtt:
             self._mqtt.start()
@@ -140,6 +146,8 @@ class Publisher:
         deadline = time.monotonic() + drain_s
         if not (self._enqueue(None, drain_s) and self._writer.join(max(1.0, drain_s))):
             log.warning("events were still being written when the time to stop was up")
+        else:
+            self._outbox.finish()
         if self._mqtt:
             self._mqtt.stop(max(0.0, deadline - time.monotonic()))
         self._database.close()
@@ -160,6 +168,8 @@ class Publisher:
             if self._overrun == 0:
                 log.error("events come faster than they can be written: the newest are lost, and counted")
             self._overrun += 1
+            if isinstance(event, ObjectEvent) and event.best is not None:
+                self._picture_done()
 
     def _picture_done(self) -> None:
         with self._pictures_lock:

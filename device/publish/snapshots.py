@@ -38,7 +38,7 @@ class SnapshotFolder:
         self._min_free_bytes = min_free_bytes
         self.trouble = ""
         self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         found = sorted((path.stat().st_mtime, path.name, path.stat().st_size) for path in folder.glob("*.jpg"))
@@ -58,7 +58,7 @@ class SnapshotFolder:
                     f"no snapshots are kept: {self.folder} has {free // 2**20} MB free, "
                     f"and storage.min_free_mb asks for {self._min_free_bytes // 2**20}"
                 )
-            temporary.write_bytes(jpeg)
+            _write_private(temporary, jpeg)
             os.utime(temporary, (now, now))
             temporary.replace(self.folder / name)
         except OSError as error:
@@ -107,6 +107,12 @@ class SnapshotFolder:
         except OSError as error:
             log.warning("cannot read the snapshot %s: %s", name, error.strerror)
             return None
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """A new file that only its owner may read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(content)
 
 
 def file_name(camera: str, event_id: str) -> str | None:

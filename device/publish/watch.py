@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import secrets
+import ssl
 import sys
 import threading
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 import paho.mqtt.client as paho
@@ -99,6 +101,7 @@ def watch(
     color: bool,
     stop: threading.Event,
     count: int | None = None,
+    base: Path | None = None,
 ) -> None:
     """Print events until `stop` is set, Ctrl-C, a reader that has gone, or `count` events.
 
@@ -110,18 +113,20 @@ def watch(
         color: with colours.
         stop: ends it within a second.
         count: ends it after so many events.
+        base: folder that the relative paths of `mqtt.tls` are relative to, see `tls_context`.
     Raises:
         InputError: the broker cannot be reached at the start, or refuses. Later it is waited for.
     """
     printer = Printer(out, as_json, color)
+    tls = tls_context(mqtt.tls, base)
     try:
-        connection = _connect(mqtt, device_id, printer)
+        connection = _connect(mqtt, device_id, printer, tls)
         log.info("connected to %s", address(mqtt))
         while not stop.is_set() and (count is None or printer.events < count):
             if connection.alive:
                 connection.step(0.5)
             elif not stop.wait(RECONNECT_S):
-                connection = _reconnect(connection, mqtt, device_id, printer)
+                connection = _reconnect(connection, mqtt, device_id, printer, tls)
         connection.close()
     except ConnectionFailed as failure:
         raise InputError(str(failure)) from failure
@@ -132,11 +137,11 @@ def watch(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _connect(mqtt: Mqtt, device_id: str | None, printer: Printer) -> Connection:
+def _connect(mqtt: Mqtt, device_id: str | None, printer: Printer, tls: ssl.SSLContext | None) -> Connection:
     # Every broker speaks 3.1.1, and a reader gains nothing from 5.
     version = MQTTProtocolVersion.MQTTv5 if mqtt.protocol == "5" else MQTTProtocolVersion.MQTTv311
     client_id = f"sereno-watch-{secrets.token_hex(4)}"
-    connection = Connection(mqtt, client_id, version, tls_context(mqtt.tls), will=None)
+    connection = Connection(mqtt, client_id, version, tls, will=None)
 
     def on_message(client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
         del client, userdata
@@ -149,13 +154,15 @@ def _connect(mqtt: Mqtt, device_id: str | None, printer: Printer) -> Connection:
     return connection
 
 
-def _reconnect(lost: Connection, mqtt: Mqtt, device_id: str | None, printer: Printer) -> Connection:
+def _reconnect(
+    lost: Connection, mqtt: Mqtt, device_id: str | None, printer: Printer, tls: ssl.SSLContext | None
+) -> Connection:
     """A new connection, or the lost one again where the broker is still away: said once."""
     if lost.lost:
         log.warning("%s", lost.lost)
         lost.lost = ""
     try:
-        connection = _connect(mqtt, device_id, printer)
+        connection = _connect(mqtt, device_id, printer, tls)
     except ConnectionFailed:
         return lost
     log.warning("connected to %s again", address(mqtt))

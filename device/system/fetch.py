@@ -211,10 +211,10 @@ def _why(error: OSError | http.client.HTTPException) -> str:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Let one process at a time fetch the same file."""
+    """Let one process at a time fetch the same file.
+
+    The lock's file stays: removed, it would leave whoever waits for it with a lock that nobody else sees.
+    """
     with lock.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+        yield

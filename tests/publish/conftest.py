@@ -42,19 +42,26 @@ def publisher(tmp_path: Path) -> Iterator[Callable[..., Publisher]]:
     deaths: list[tuple[str, BaseException]] = []
 
     def make(
-        folder: str = "state", start: bool = True, storage: dict[str, Any] | None = None, **mqtt: Any
+        folder: str = "state",
+        start: bool = True,
+        storage: dict[str, Any] | None = None,
+        privacy: dict[str, Any] | None = None,
+        base: Path | None = None,
+        **mqtt: Any,
     ) -> Publisher:
         config = Config.model_validate(
             {
                 "device": {"id": "porch", "role": "camera"},
                 "mqtt": mqtt,
                 "storage": {"min_free_mb": 0, **(storage or {})},
+                "privacy": privacy or {},
             }
         )
         one = Publisher(
             config,
             tmp_path / folder,
             on_failure=lambda name, error: deaths.append((name, error)),
+            base=base,
             status=lambda: {"fps": 9.5},
             clock=lambda: 1607124000.0,  # The day of the samples: they are not old.
             backoff_s=(0.05, 0.2),

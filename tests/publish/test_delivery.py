@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from device.datatypes import CameraState, ObjectCount
+from device.publish.database import Database
 from device.publish.publisher import Publisher
 from tests.mosquitto import Mosquitto, Subscriber, eventually, free_port
 from tests.publish.samples import event, life
@@ -210,6 +212,69 @@ def test_ok__what_is_not_sent_at_a_stop_is_sent_by_the_next_start(
     publisher(port=broker.port)
     assert eventually(lambda: len(heard.events()) == 5)
     assert [message["type"] for message in heard.events()] == ["new", "update", "update", "update", "end"]
+
+
+def test_ok__a_stop_waits_for_a_broker_that_comes_back(broker: Mosquitto, publisher: MakePublisher) -> None:
+    box = publisher(port=broker.port)
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connected")
+    broker.stop()
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connecting")
+    for one in life(1):
+        box.accept(one)
+    assert box.flush(5)
+    back = threading.Timer(3, broker.start)
+    back.start()
+    box.stop(drain_s=10)
+    back.join()
+    heard = Subscriber(broker.port, "sereno/#")
+    assert eventually(lambda: heard.on("sereno/porch/availability") == [b"offline"])
+    heard.close()
+    left = Database(box._database.path)
+    assert left.connection.execute("SELECT COUNT(*) FROM outbox").fetchone()[0] == 0
+    left.close()
+
+
+def test_ok__a_stop_does_not_wait_for_a_broker_that_was_never_there(publisher: MakePublisher) -> None:
+    box = publisher(port=free_port())
+    box.accept(event("new"))
+    assert eventually(lambda: "no broker at" in box.health()["mqtt"]["message"])
+    start = time.monotonic()
+    box.stop(drain_s=10)
+    assert time.monotonic() - start < 4
+
+
+def test_ok__a_stop_does_not_wait_for_a_broker_that_is_away_where_nothing_waits(
+    broker: Mosquitto, publisher: MakePublisher
+) -> None:
+    box = publisher(port=broker.port)
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connected")
+    broker.stop()
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connecting")
+    start = time.monotonic()
+    box.stop(drain_s=10)
+    assert time.monotonic() - start < 2
+
+
+def test_ok__pictures_at_the_broker_go_when_privacy_says_so(
+    broker: Mosquitto, subscribe: Subscribe, publisher: MakePublisher
+) -> None:
+    topic = "sereno/porch/front/person/snapshot"
+    first = publisher(port=broker.port)
+    first.accept(event("new", picture=True))
+    assert first.flush(5)
+    first.stop(drain_s=5)
+    heard = subscribe(topic)
+    assert eventually(lambda: len(heard.on(topic)) == 1)
+    second = publisher(port=broker.port, privacy={"publish_snapshots": False})
+    assert eventually(lambda: heard.on(topic)[1:] == [b""])
+    second.stop(drain_s=5)
+    third = publisher(port=broker.port, privacy={"publish_snapshots": False})
+    assert eventually(lambda: third.health()["mqtt"]["state"] == "connected")
+    third.stop(drain_s=5)
+    late = subscribe(topic, "sereno/porch/availability", client_id="late")
+    assert eventually(lambda: late.on("sereno/porch/availability"))
+    assert late.on(topic) == []
+    assert len(heard.on(topic)) == 2, "it is removed once"
 
 
 def test_ok__five_hundred_events_a_second(broker: Mosquitto, subscribe: Subscribe, publisher: MakePublisher) -> None:

@@ -63,6 +63,11 @@ def test_fail__unknown_host(publisher: MakePublisher) -> None:
     assert says(publisher(host="broker.invalid"), "the broker's name 'broker.invalid' is not known")
 
 
+@pytest.mark.parametrize("host", ["broker..local", "", ".local", "x" * 64])
+def test_fail__what_cannot_be_a_name(publisher: MakePublisher, host: str) -> None:
+    assert says(publisher(host=host), f"{host!r} cannot be a broker's name: mqtt.host must be a name or an address")
+
+
 def test_fail__wrong_password_then_right_after_it_was_mended(run_broker: RunBroker, publisher: MakePublisher) -> None:
     broker = run_broker("allow_anonymous false\npassword_file {folder}/passwords", files={"passwords": ""})
     box = publisher(port=broker.port, username="porch", password="secret-word")
@@ -126,6 +131,16 @@ def test_ok__tls_with_a_certificate_of_the_device(run_broker: RunBroker, publish
     for number in range(200):
         box.accept(event("new", id=f"1.{number}-a"))
     assert eventually(lambda: box.health()["mqtt"]["state"] == "connected" and box.health()["mqtt"]["queued"] == 0)
+
+
+def test_ok__tls_files_are_relative_to_the_configuration_and_to_the_home(
+    run_broker: RunBroker, publisher: MakePublisher, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = run_broker("", tls(keys, more="require_certificate true"))
+    monkeypatch.setenv("HOME", str(keys))
+    files = {"ca": "ca.pem", "cert": f"../{keys.name}/client.pem", "key": "~/client.key"}
+    box = publisher(port=broker.port, base=keys, tls={"enabled": True, **files})
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connected")
 
 
 @pytest.mark.parametrize(

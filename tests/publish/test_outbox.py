@@ -102,7 +102,7 @@ def test_ok__a_damaged_file_is_set_aside_and_seq_still_grows(tmp_path: Path, cap
 
 
 def test_fail__a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot write to the storage folder .*/none: unable to open database file"):
+    with pytest.raises(InputError, match=r"cannot write to the storage folder .*/none: No such file or directory"):
         Database(tmp_path / "none" / "a.db")
 
 
@@ -127,33 +127,50 @@ def test_ok__disk_that_refuses_costs_nothing_and_is_reported(
     database.full = True
     outbox.write([Entry(message(outbox)), Entry(Message("sereno/porch/front/person", b"1", retain=True))])
     outbox.write([Entry(message(outbox))])
-    assert seqs(outbox) == [1, 2, 3]
+    assert seqs(outbox) == [1], "what is not on disk is not sent"
+    assert outbox.queued == 3
     assert [m.payload for _, m in outbox.states(0)] == [b"1"]
     assert "disk is full" in outbox.trouble
     assert "2 events are held" in outbox.trouble
-    outbox.acknowledge([1, 2])
-    assert seqs(outbox) == [3]
-    assert outbox.queued == 1
+    outbox.acknowledge([1])
+    assert seqs(outbox) == []
+    assert outbox.queued == 2
+    told: list[bool] = []
+    outbox.on_change(lambda: told.append(True))
     database.full = False
     outbox.retry()
     assert outbox.trouble == ""
-    assert seqs(outbox) == [3]
-    assert seqs(opened(tmp_path / "a.db")) == [3]
+    assert told == [True], "what is on disk now is to be sent"
+    assert seqs(outbox) == [2, 3]
+    again = opened(tmp_path / "a.db")
+    assert seqs(again) == [2, 3]
+    assert [m.payload for _, m in again.states(0)] == [b"0"], "a state that only memory held is on disk after all"
     assert caplog.text.count("cannot write") == 1
 
 
-def test_ok__a_number_that_was_sent_from_memory_is_not_given_out_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_ok__no_number_names_two_messages_after_a_full_disk_and_a_kill(tmp_path: Path) -> None:
+    database = Refusing(tmp_path / "a.db")
+    outbox = Outbox(database, 1000, "sereno/porch")
+    outbox.write([Entry(message(outbox))])
+    database.full = True
+    outbox.write([Entry(message(outbox))])
+    sent = seqs(outbox)
+    # The process is killed: nothing more is written.
+    assert opened(tmp_path / "a.db").next_seq() == max(sent) + 1 == 2
+
+
+def test_ok__a_stop_tries_the_disk_once_more_and_says_what_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outbox_module, "RETRY_S", 0.0)
     database = Refusing(tmp_path / "a.db")
     outbox = Outbox(database, 1000, "sereno/porch")
     database.full = True
     outbox.write([Entry(message(outbox))])
-    outbox.acknowledge([1])
+    outbox.finish()
+    assert "still takes no writes: 1 events are lost" in caplog.text
     database.full = False
-    outbox.write([Entry(Message("sereno/porch/front/person", b"1", retain=True))])
-    assert opened(tmp_path / "a.db").next_seq() == 2
+    outbox.finish()
+    assert seqs(outbox) == [1]
 
 
 def test_ok__memory_is_bounded_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +179,25 @@ def test_ok__memory_is_bounded_while_the_disk_refuses(tmp_path: Path, monkeypatc
     outbox = Outbox(database, 1000, "sereno/porch")
     database.full = True
     outbox.write([Entry(message(outbox, droppable=n in (1, 2))) for n in range(7)])
+    assert outbox.queued == 4
+    database.full = False
+    outbox.finish()
     assert seqs(outbox) == [4, 5, 6, 7]
     assert outbox.dropped == 3
+
+
+def test_ok__pictures_of_former_runs_are_known_until_the_broker_has_let_go_of_them(tmp_path: Path) -> None:
+    topic = "sereno/porch/front/person/snapshot"
+    outbox = opened(tmp_path / "a.db")
+    outbox.write([Entry(Message(topic, b"\xff\xd8 a picture", retain=True))])
+    again = opened(tmp_path / "a.db")
+    assert again.pictures == [topic]
+    assert again.states(0) == []
+    again.write([Entry(Message(topic, b"", retain=True))])
+    assert opened(tmp_path / "a.db").pictures == [topic], "nothing was acknowledged yet"
+    again.forget(topic)
+    assert again.states(0) == []
+    assert opened(tmp_path / "a.db").pictures == []
 
 
 steps = st.lists(
@@ -183,13 +217,15 @@ steps = st.lists(
 def test_ok__whatever_happens_nothing_is_lost_repeated_or_reordered(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object]]
 ) -> None:
-    """Against a list as the model. A restart here is a crash: what a refusing disk never took is lost with it."""
+    """Against lists as the model. A restart here is a crash: what a refusing disk never took is lost with it, and was
+    never sent."""
     logging.getLogger("device.publish").setLevel(logging.CRITICAL)
     outbox_module.RETRY_S, kept = 0.0, outbox_module.RETRY_S
     folder = tmp_path_factory.mktemp("model")
     database = Refusing(folder / "a.db")
     outbox = Outbox(database, 10_000, "sereno/porch")
     waiting: list[int] = []
+    held: list[int] = []
     given_out: list[int] = []
     try:
         for what, value in steps:
@@ -199,7 +235,7 @@ def test_ok__whatever_happens_nothing_is_lost_repeated_or_reordered(
                 new = [entry.message.seq or 0 for entry in entries if entry.message]
                 assert all(seq > max(given_out, default=0) for seq in new)
                 given_out += new
-                waiting += new
+                held += new
             elif what == "acknowledge":
                 gone = waiting[: int(str(value))]
                 outbox.acknowledge(gone)
@@ -210,11 +246,14 @@ def test_ok__whatever_happens_nothing_is_lost_repeated_or_reordered(
                 outbox.retry()
             elif what == "restart" and not database.full:
                 outbox.retry()
+                waiting, held = waiting + held, []
                 database.connection.close()
                 database = Refusing(folder / "a.db")
                 outbox = Outbox(database, 10_000, "sereno/porch")
+            if what in ("write", "retry") and not database.full:
+                waiting, held = waiting + held, []
             assert seqs(outbox) == waiting
-            assert outbox.queued == len(waiting)
+            assert outbox.queued == len(waiting) + len(held)
     finally:
         outbox_module.RETRY_S = kept
         logging.getLogger("device.publish").setLevel(logging.NOTSET)

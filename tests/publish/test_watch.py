@@ -106,6 +106,17 @@ def test_fail__no_broker() -> None:
         watch(Mqtt(port=port), None, False, io.StringIO(), False, threading.Event())
 
 
+def test_fail__what_cannot_be_a_name() -> None:
+    with pytest.raises(InputError, match=r"'broker..local' cannot be a broker's name"):
+        watch(Mqtt(host="broker..local"), None, False, io.StringIO(), False, threading.Event())
+
+
+def test_fail__tls_file_is_looked_for_beside_the_configuration(tmp_path: Path) -> None:
+    mqtt = Mqtt.model_validate({"tls": {"enabled": True, "ca": "ca.pem"}})
+    with pytest.raises(InputError, match=rf"mqtt.tls.ca: there is no file {tmp_path}/ca.pem"):
+        watch(mqtt, None, False, io.StringIO(), False, threading.Event(), base=tmp_path)
+
+
 def test_fail__messages_of_others_are_passed_over(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     watcher = Watcher(broker.port, count=1)
     assert eventually(lambda: "sereno-watch" in broker.log())

