@@ -183,8 +183,10 @@ class CameraBox:
         finally:
             self._watchdog.stopping()
             self._watchdog.extend(DRAIN_S + 10)
-            self._cameras.stop()
+            # All ends are told: a camera that hangs must not keep them from the broker.
+            self._cameras.ask_to_stop()
             self._publisher.stop(DRAIN_S)
+            self._cameras.stop()
             if self._web is not None:
                 self._web.stop()
             if self._broker is not None:
@@ -194,6 +196,7 @@ class CameraBox:
             raise InputError(f"{self._dead}; the log above says where. That is a fault of Sereno: please report it")
 
     def _start(self) -> None:
+        self._cameras.open()
         if self._broker is not None:
             self._broker.start()
         self._publisher.start()
@@ -203,7 +206,7 @@ class CameraBox:
         self._cameras.start()
         if not self._supervised:
             # A person wants to know at once. As a service it stays up, tells MQTT and the page, and tries again.
-            self._cameras.require_one(FIRST_PICTURE_S)
+            self._cameras.require_one(FIRST_PICTURE_S, self._stop)
         self._watchdog.ready()
 
     def _greet(self) -> None:

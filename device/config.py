@@ -109,13 +109,13 @@ class Camera(Section):
     """Of a file: at its own speed, or as fast as frames are consumed. A frame's time is its presentation time either way."""
     loop: bool = False
     """Of a file: start again at its end, for ever."""
-    fps: float = Field(10.0, gt=0, le=120)
+    fps: float = Field(10.0, ge=0.1, le=120)
     """Frames looked at each second, at most."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Turn the picture clockwise by so many degrees."""
     picamera_stream: Literal["main", "lores"] = "main"
     """Of `picamera2`: which stream is read. `lores` needs less memory traffic, and is as large as `width` and `height` say."""
-    hang_s: Seconds = 10.0
+    hang_s: float = Field(10.0, gt=0, le=20)
     """No new frame, or the very same one again and again, for so many seconds: the camera hangs and is reopened."""
     objects: dict[str, ObjectFilter] = {"person": ObjectFilter()}
     """Labels that make events: a list, or each with its filter, as in `{person: {min_score: 0.6, min_area: 500}}`."""

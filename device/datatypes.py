@@ -48,7 +48,8 @@ class Track:
 
     `id` is unique within the tracker. `xyxy` is the detected box where `matched`, else the predicted one. Times are
     of `Frame.monotonic`. `hits` counts the detections that were associated. A track is `confirmed` once it has been
-    seen often enough to be believed; it never becomes unconfirmed again.
+    seen often enough to be believed; it never becomes unconfirmed again. `label` is what most of its detections say,
+    `confidence` that of the last detection, which said `seen_as` (empty: `label`).
     """
 
     id: int
@@ -61,6 +62,7 @@ class Track:
     hits: int
     matched: bool
     confirmed: bool
+    seen_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

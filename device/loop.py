@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event as StopFlag
 from typing import Protocol
 
@@ -18,6 +18,9 @@ from device.detection.tracker import Tracker
 
 GLANCE_S = 0.15
 """While the detector looks at every frame all the same, the gate looks no more often than this."""
+
+CHECK_S = 0.5
+"""So often it is looked whether a camera was lost."""
 
 
 class Detects(Protocol):
@@ -73,9 +76,12 @@ class CameraUnit:
         self._tracks: tuple[Track, ...] = ()
         self._moving = False
         self._glanced_at = -math.inf
+        self._last: Frame | None = None
+        self._blind = False
 
     def process(self, frame: Frame) -> Step:
         """Look at one frame: cheaply at all of them, with the detector only where the gate lets it through."""
+        self._last, self._blind = frame, False
         needed = self._lifecycle.needs_frames
         events: list[Event] = []
         if not needed or frame.monotonic - self._glanced_at >= GLANCE_S:
@@ -98,9 +104,29 @@ class CameraUnit:
         tampered = self._tamper.look(frame, seen) if self._tamper is not None else []
         return [*seen.events, *tampered]
 
+    def lose(self, away_s: float) -> list[Event]:
+        """Take note that the camera has shown nothing for so many seconds; frames may come again later.
+
+        The same patience as with an object that is not seen: what moves, and the motion alarm, end after `lost_s`, a
+        parked car after `stationary_lost_s`, so that a camera that is back within seconds doesn't report it anew. The
+        tamper alarm stays: who covers a camera and then cuts its cable has not ended it.
+        """
+        if away_s < self._lifecycle.patience_s:
+            return []
+        events: list[Event] = []
+        if not self._blind:
+            self._blind, self._moving, self._glanced_at, self._tracks = True, False, -math.inf, ()
+            self._tracker.reset()
+            if self._last is not None:
+                events += self._motion.finish(self._last)
+        return events + self._lifecycle.lose(away_s)
+
     def finish(self) -> list[Event]:
         """End what is open: the source has ended or the process is asked to stop."""
-        return self._lifecycle.finish()
+        if self._last is None:
+            return self._lifecycle.finish()
+        alarms = [*self._motion.finish(self._last), *(self._tamper.finish(self._last) if self._tamper else ())]
+        return [*alarms, *self._lifecycle.finish()]
 
 
 @dataclass(slots=True)
@@ -115,22 +141,35 @@ class Loop:
     watchdog: Watchdog
     stop: StopFlag
     max_frames: int | None = None
+    clock: Callable[[], float] = time.monotonic
+    _checked_at: float = -math.inf
+    _away_since: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Until the frames end, `stop` is set or `max_frames` were processed; then every open event gets its `end`."""
+        """Until the frames end, `stop` is set or `max_frames` were processed; then every open event gets its `end`.
+
+        Raises:
+            InputError: a source failed on the way; said after the ends.
+        """
+        try:
+            self._run()
+        finally:
+            for unit in self.units.values():
+                self._tell(unit.finish())
+
+    def _run(self) -> None:
         taken = 0
         for frame in self.frames:
             if self.stop.is_set():
                 break
             if frame is None:
                 self._idle()
-                continue
-            self._turn(frame)
-            taken += 1
+            else:
+                self._turn(frame)
+                taken += 1
+            self._look_for_lost_cameras()
             if self.max_frames is not None and taken >= self.max_frames:
                 break
-        for unit in self.units.values():
-            self._tell(unit.finish())
 
     def _turn(self, frame: Frame) -> None:
         step = self.units[frame.camera].process(frame)
@@ -144,6 +183,20 @@ class Loop:
         # down was reported and is being reopened. Cameras that claim to be well and deliver nothing are a hang of ours.
         if any(health.state != "ok" for health in self.health()):
             self.watchdog.ping()
+
+    def _look_for_lost_cameras(self) -> None:
+        """Let each camera that shows nothing end its events in time, also while others deliver."""
+        now = self.clock()
+        if now - self._checked_at < CHECK_S:
+            return
+        self._checked_at = now
+        for health in self.health():
+            if health.state in ("ok", "starting"):
+                self._away_since.pop(health.camera, None)
+                continue
+            # A recording that has ended was never down: it counts from when that was seen.
+            since = self._away_since.setdefault(health.camera, now) if health.down_since is None else health.down_since
+            self._tell(self.units[health.camera].lose(now - since))
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:

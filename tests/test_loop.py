@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from device.capture.motion import Gate, MotionGate
 from device.config import Camera
-from device.datatypes import CameraHealth, Detection, Event, Frame, Image, ObjectCount, ObjectEvent
+from device.datatypes import CameraHealth, CameraState, Detection, Event, Frame, Image, ObjectCount, ObjectEvent
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
+from device.errors import InputError
 from device.loop import CameraUnit, Loop
 
 
@@ -46,8 +48,8 @@ class Finder:
         return [Detection(box, 0.9, 0, "person")]
 
 
-def unit(finder: Finder) -> CameraUnit:
-    camera = Camera()
+def unit(finder: Finder, name: str = "front") -> CameraUnit:
+    camera = Camera(id=name)
     return CameraUnit(
         motion=MotionGate(camera.motion),
         gate=Gate(camera.motion),
@@ -57,6 +59,57 @@ def unit(finder: Finder) -> CameraUnit:
         tracker=Tracker(camera.tracking),
         lifecycle=Lifecycle(camera),
     )
+
+
+class Cameras:
+    """Two cameras and a clock: `back` goes on, `front` does as told. Made to be iterated by the loop, once."""
+
+    def __init__(self, script: list[tuple[float, str, Frame | None]]) -> None:
+        """`script`: at what time, with `front` in which state, which frame comes."""
+        self.now, self.state, self.down_since = 0.0, "ok", 0.0
+        self.script = script
+
+    def frames(self) -> Iterator[Frame | None]:
+        for now, state, frame in self.script:
+            self.now = now
+            self.down_since = now if state != self.state else self.down_since
+            self.state = state
+            yield frame
+
+    def health(self) -> list[CameraHealth]:
+        down = None if self.state in ("ok", "ended") else self.down_since
+        front = CameraHealth("front", self.state, "", 0, 0, 0, down)  # type: ignore[arg-type]
+        return [front, CameraHealth("back", "ok", "", 0, 0, 0)]
+
+    def run(self) -> list[tuple[float, Event]]:
+        """What was told, each with when."""
+        told: list[tuple[float, Event]] = []
+        sink = Recorder()
+        sink.accept = lambda event: told.append((self.now, event))  # type: ignore[method-assign]
+        Loop(
+            frames=self.frames(),
+            units={"front": unit(Finder()), "back": unit(Finder(), "back")},
+            sinks=[sink],
+            observers=[],
+            health=self.health,
+            watchdog=sink,
+            stop=threading.Event(),
+            clock=lambda: self.now,
+        ).run()
+        return told
+
+
+def of_front(told: list[tuple[float, Event]]) -> list[tuple[float, str]]:
+    """When what became of the camera `front`'s objects, motion and count."""
+    words = []
+    for when, event in told:
+        if isinstance(event, ObjectEvent) and event.after.camera == "front":
+            words.append((when, event.type))
+        elif isinstance(event, CameraState) and event.camera == "front":
+            words.append((when, f"{event.kind} {'ON' if event.on else 'OFF'}"))
+        elif isinstance(event, ObjectCount) and event.camera == "front" and when:
+            words.append((when, f"count {event.count}"))
+    return words
 
 
 def walk(count: int, start: int = 0, step: int = 6) -> Iterator[Frame]:
@@ -130,3 +183,60 @@ def test_ok__max_frames_ends_it_in_order() -> None:
     assert recorder.pings == 15
     objects = [event for event in recorder.events if isinstance(event, ObjectEvent)]
     assert [event.type for event in objects] == ["new", "end"]
+
+
+@pytest.mark.parametrize("state", ["lost", "hung", "ended"])
+@pytest.mark.parametrize("others_deliver", [True, False])
+def test_ok__a_camera_that_is_lost_leaves_nobody_standing(state: str, others_deliver: bool) -> None:
+    seen = [(f.monotonic, "ok", f) for f in walk(20)]
+    gone = [(2 + i / 10, state, replace(f, camera="back") if others_deliver else None) for i, f in enumerate(empty(60))]
+    told = of_front(Cameras([*seen, *gone]).run())
+    before = [what for when, what in told if when < 2]
+    after = [(when, what) for when, what in told if when >= 2]
+    assert before == ["motion ON", "new", "count 1"]
+    assert [what for _, what in after] == ["motion OFF", "end", "count 0"], "once each"
+    assert all(4 <= when <= 5 for when, _ in after), "lost_s after the camera was last known to work"
+
+
+def test_ok__a_parked_car_outlasts_a_short_loss_of_its_camera() -> None:
+    standing = [(f.monotonic, "ok", f) for f in walk(120, step=0)]
+    away: list[tuple[float, str, Frame | None]] = [(12 + i / 10, "lost", None) for i in range(80)]
+    back = [(f.monotonic, "ok", f) for f in walk(20, start=200, step=0)]
+    told = of_front(Cameras([*standing, *away, *back]).run())
+    assert [what for _, what in told if what in ("new", "end", "count 0")] == ["new", "end", "count 0"]
+    assert told[-1][0] == pytest.approx(21.9)
+
+
+def test_ok__what_comes_after_a_loss_is_another() -> None:
+    seen = [(f.monotonic, "ok", f) for f in walk(20)]
+    away: list[tuple[float, str, Frame | None]] = [(2 + i / 10, "lost", None) for i in range(40)]
+    back = [(f.monotonic, "ok", f) for f in walk(20, start=60)]
+    told = of_front(Cameras([*seen, *away, *back]).run())
+    kinds = [(when, what) for when, what in told if what in ("new", "end")]
+    assert [what for _, what in kinds] == ["new", "end", "new", "end"]
+    assert kinds[2][0] >= 6.4, "it is confirmed anew"
+
+
+def test_fail__a_source_that_breaks_still_ends_what_is_open() -> None:
+    def breaking() -> Iterator[Frame]:
+        yield from walk(20)
+        raise InputError("picture 21 cannot be decoded")
+
+    recorder = Recorder()
+    loop = Loop(
+        frames=breaking(),
+        units={"front": unit(Finder())},
+        sinks=[recorder],
+        observers=[],
+        health=list,
+        watchdog=recorder,
+        stop=threading.Event(),
+    )
+    with pytest.raises(InputError, match="picture 21"):
+        loop.run()
+    assert [event.type for event in recorder.events if isinstance(event, ObjectEvent)] == ["new", "end"]
+
+
+def test_ok__motion_is_off_after_the_end() -> None:
+    recorder, _ = run([*walk(20)])
+    assert [event.on for event in recorder.events if isinstance(event, CameraState)] == [True, False]

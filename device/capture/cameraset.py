@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from device.capture.reader import Reader
 from device.datatypes import CameraHealth, Frame
-from device.errors import InputError
+from device.errors import InputError, SerenoError
 
 TICK_S = 1.0
 """A loop that waits is woken so often: it feeds the watchdog, deals with cameras that are down, and sees that it shall
 stop."""
+
+STOP_S = 3.0
+"""All cameras together get so long to stop; one that hangs is left behind."""
+SLICE_S = 0.25
 
 
 class CameraSet:
@@ -30,17 +35,24 @@ class CameraSet:
         self._changed: threading.Condition = readers[0].changed
         self._stopped = False
 
-    def start(self) -> None:
-        """Start all. Raises InputError, with all stopped again, where a file or folder cannot be read."""
+    def open(self) -> None:
+        """Open recordings, so that a missing one is told before anything else runs. Raises as `start`."""
         try:
             for reader in self._readers:
-                reader.start()
-        except InputError:
+                reader.open()
+        except SerenoError:
             self.stop()
             raise
 
-    def require_one(self, timeout_s: float) -> None:
-        """Wait until one camera works, for at most so many seconds.
+    def start(self) -> None:
+        """Start all. Raises InputError (ConfigError of an empty `source`), with all stopped again, where a file or
+        folder cannot be read."""
+        self.open()
+        for reader in self._readers:
+            reader.start()
+
+    def require_one(self, timeout_s: float, stop: threading.Event | None = None) -> None:
+        """Wait until one camera works, for at most so many seconds, or until `stop` is set.
 
         Raises:
             InputError: not one could be opened. One that works is enough: the others are tried again for ever.
@@ -50,8 +62,13 @@ class CameraSet:
             states = [reader.health().state for reader in self._readers]
             return any(state in ("ok", "ended") for state in states) or "starting" not in states
 
+        deadline = time.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(settled, timeout_s)
+            while not self._changed.wait_for(settled, min(SLICE_S, max(0.0, deadline - time.monotonic()))):
+                if (stop is not None and stop.is_set()) or time.monotonic() >= deadline:
+                    break
+            if stop is not None and stop.is_set():
+                return
             down = [health for health in self.health() if health.state not in ("ok", "ended", "starting")]
         if len(down) == len(self._readers):
             raise InputError("; ".join(health.message for health in down))
@@ -84,15 +101,20 @@ class CameraSet:
         """How each is doing, in the order of the configuration."""
         return [reader.health() for reader in self._readers]
 
-    def stop(self) -> None:
-        """End the iteration, stop every camera, and let go of the sources."""
+    def ask_to_stop(self) -> None:
+        """End the iteration, and ask every camera to stop, without waiting for it."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         for reader in self._readers:
             reader.ask_to_stop()
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Stop every camera and let go of the sources; in `timeout_s` seconds, however many hang."""
+        self.ask_to_stop()
+        deadline = time.monotonic() + timeout_s
         for reader in self._readers:
-            reader.stop()
+            reader.stop(max(0.0, deadline - time.monotonic()))
 
     def _due(self) -> bool:
         return (

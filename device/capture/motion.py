@@ -92,6 +92,11 @@ class MotionGate:
         moving = area >= self._settings.min_area
         return Motion(moving, area, grey, self._alarm.update(frame, moving))
 
+    def finish(self, last: Frame) -> tuple[CameraState, ...]:
+        """Nothing comes after the frame `last`: the alarm goes OFF where it was ON. What may come later starts anew."""
+        self._background = None
+        return self._alarm.finish(last)
+
 
 class Gate:
     """Decides which frames the detector looks at."""
@@ -135,6 +140,11 @@ class MotionAlarm:
         elif was_on and frame.monotonic - self._last >= self._off_delay_s:
             self._on = False
         return (CameraState(frame.camera, "motion", self._on, frame.wall),) if self._on != was_on else ()
+
+    def finish(self, last: Frame) -> tuple[CameraState, ...]:
+        """Nothing comes after the frame `last`: OFF, if it was ON."""
+        was_on, self._on, self._before = self._on, False, False
+        return (CameraState(last.camera, "motion", False, last.wall),) if was_on else ()
 
 
 class _Background:

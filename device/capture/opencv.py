@@ -203,6 +203,8 @@ class StreamSource(_Capture):
             raise InputError(
                 f"{self.description}: {host} port {port} does not answer; is the camera on, and the address right?"
             ) from None
+        except ValueError:  # A name with an empty or too long part: UnicodeError.
+            raise InputError(f"{self.description}: no machine can have the name {host}; check the address") from None
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise InputError(

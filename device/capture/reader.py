@@ -81,6 +81,7 @@ class Reader:
         self._timeline = Timeline()
         self._freeze = FreezeWatch()
         self._backoff = Backoff()
+        self._opened: Source | None = None
         self._session: _Session | None = None
         self._left_behind: list[_Session] = []
         self._stopped = False
@@ -98,12 +99,20 @@ class Reader:
         """Whether no frame will come any more. One may still wait."""
         return self._stopped or self._vitals.state == "ended"
 
+    def open(self) -> None:
+        """Make the source, and open a recording, so that whoever starts hears of a missing file; a live source is
+        opened by its thread. Raises as `start`. Harmless when done before."""
+        if self._opened is None:
+            source = self._make()
+            if not source.live:
+                source.open()
+            self._opened = source
+
     def start(self) -> None:
-        """See `Camera`. A recording is opened here, so that whoever starts hears of a missing file; a live source in
-        its thread."""
-        source = self._make()
-        if not source.live:
-            source.open()
+        """See `Camera`."""
+        self.open()
+        source = self._opened
+        assert source is not None
         log.info("camera %s: %s", self.id, source.description)
         self._begin(source, opened=not source.live)
 
@@ -148,6 +157,8 @@ class Reader:
         ending."""
         self.ask_to_stop()
         session = self._session
+        if session is None and self._opened is not None:
+            self._opened.close()
         if session is not None and session.worker is not None and not session.worker.join(timeout_s):
             log.warning("camera %s does not let go of %s", self.id, session.source.description)
 
@@ -218,8 +229,9 @@ class Reader:
             if self._over(session):
                 return
             self._vitals.delivered(fresh=frozen_s is None)
-            if self._vitals.state == "ok":
-                self._backoff.reset()
+            if self._vitals.state != "ok":
+                return  # Reopened, and the very same picture again: whoever looked at it would see what is long gone.
+            self._backoff.reset()
         if live or real:
             self._mailbox.put(frame)
         else:

@@ -11,6 +11,7 @@ from device.capture.demo import demo_source
 from device.capture.opencv import DeviceSource, StreamSource
 from device.capture.picamera import PicameraSource
 from device.capture.replay import replay
+from device.configfile import resolve_source
 from device.errors import InputError
 
 STREAMS = ("rtsp", "rtsps", "http", "https")
@@ -25,20 +26,19 @@ def open_source(camera: config.Camera, base: Path, cache: Path) -> Source:
         base: the folder that relative paths start from: that of the config file.
         cache: where fetched footage is kept, for `demo`.
     Raises:
-        InputError: the source names nothing of a known kind, or a folder without anything to play.
+        ConfigError: the source is empty.
+        InputError: it names nothing of a known kind, or a folder without anything to play.
     """
-    named = camera.source
+    named = resolve_source(camera.source, base)
     if named == "demo":
         return demo_source(camera, cache)
     if named == "picamera2":
         return PicameraSource(camera.width, camera.height, camera.fps, camera.picamera_stream)
-    if named.isdecimal():
-        named = f"/dev/video{named}"
     if named.startswith("/dev/"):
         return DeviceSource(named, camera.width, camera.height, camera.hang_s)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", named)
     if scheme is None:
-        return replay(base / Path(named).expanduser(), camera.fps, loop=camera.loop)
+        return replay(Path(named), camera.fps, loop=camera.loop)
     if scheme[1].lower() not in STREAMS:
         raise InputError(
             f"camera {camera.id}: a source cannot begin with {scheme[0]}; streams begin with {', '.join(STREAMS)}://, "

@@ -84,6 +84,11 @@ class TamperWatch:
             self._view.learn(step_s)
         return self._update(frame, fault)
 
+    def finish(self, last: Frame) -> tuple[CameraState, ...]:
+        """Nothing comes after the frame `last`: the alarm goes OFF where it was ON."""
+        self._bad_since = self._good_since = None
+        return self._turn(last, False, "nobody watches any more") if self._on else ()
+
     def _update(self, frame: Frame, fault: str) -> tuple[CameraState, ...]:
         """Count how long it has been bad or good, and turn the alarm."""
         now = frame.monotonic

@@ -72,8 +72,18 @@ class Lifecycle:
 
     def finish(self) -> list[Event]:
         """End what is open and count to zero: the camera's last word. Afterwards it may begin anew."""
-        events: list[Event] = [self._last_word(s) for s in self._subjects.values() if s.event_id is not None]
-        self._subjects.clear()
+        return self.lose(math.inf)
+
+    @property
+    def patience_s(self) -> float:
+        """For how long nothing may be seen before anything ends."""
+        return min(self._camera.tracking.lost_s, self._camera.tracking.stationary_lost_s)
+
+    def lose(self, away_s: float) -> list[Event]:
+        """End what must have been seen within the last `away_s` seconds, in which there was no frame at all."""
+        over = {key: s for key, s in self._subjects.items() if away_s >= self._patience(s)}
+        self._subjects = {key: s for key, s in self._subjects.items() if key not in over}
+        events: list[Event] = [self._last_word(s) for s in over.values() if s.event_id is not None]
         return events + self._count()
 
     def _follow(self, frame: Frame, tracks: Sequence[Track]) -> None:
@@ -131,17 +141,20 @@ class Lifecycle:
 
     def _end(self, frame: Frame) -> list[ObjectEvent]:
         """End what was not seen for too long, unless what may be it is being followed and not yet confirmed."""
-        settings = self._camera.tracking
         events = []
         for track_id, subject in list(self._subjects.items()):
             if subject.event_id is None or subject.missed_since is None:
                 continue
-            patience = settings.stationary_lost_s if subject.rest.stationary else settings.lost_s
-            if frame.monotonic - subject.missed_since < patience - 1e-4 or self._may_return(subject):
+            if frame.monotonic - subject.missed_since < self._patience(subject) - 1e-4 or self._may_return(subject):
                 continue
             events.append(self._last_word(subject))
             del self._subjects[track_id]
         return events
+
+    def _patience(self, subject: Subject) -> float:
+        """For how many seconds an object may be out of sight."""
+        settings = self._camera.tracking
+        return settings.stationary_lost_s if subject.rest.stationary else settings.lost_s
 
     def _may_return(self, subject: Subject) -> bool:
         return any(

@@ -146,8 +146,7 @@ class Subject:
         self.first_box = track.xyxy
         self.last_seen, self.last_wall = frame.monotonic, frame.wall
         self.missed_since: float | None = None
-        self.top_score = 0.0
-        self.score = 0.0
+        self._scores: dict[str, tuple[float, float]] = {}
         self.rest = Rest(stationary_s, track.xyxy, track.xyxy, frame.monotonic, frame.monotonic)
         self.presence = Presence()
         self.portrait = Portrait()
@@ -164,12 +163,27 @@ class Subject:
         if self.event_id is None:
             self.label = track.label
         self.last_seen, self.last_wall = frame.monotonic, frame.wall
-        self.score, self.top_score = track.confidence, max(self.top_score, track.confidence)
+        name = track.seen_as or track.label
+        self._scores[name] = (track.confidence, max(self._best(name), track.confidence))
         self.box = pixels(track.xyxy, width, height)
         self.at_border = touches_border(track.xyxy, width, height)
         self.rest.see(track.xyxy, frame.monotonic)
         self.presence.see(zones.at(foot(track.xyxy, width, height), self.label), frame.monotonic)
         self.portrait.see(frame, track)
+
+    @property
+    def score(self) -> float:
+        """Confidence of the last detection that gave it its own label: another label's may be a mistake, or unasked
+        for."""
+        return self._scores.get(self.label, (0.0, 0.0))[0]
+
+    @property
+    def top_score(self) -> float:
+        """The best confidence with which it was given its own label."""
+        return self._best(self.label)
+
+    def _best(self, label: str) -> float:
+        return self._scores.get(label, (0.0, 0.0))[1]
 
     def miss(self, frame: Frame) -> None:
         """Take note of a look that did not find it."""

@@ -99,17 +99,17 @@ class _Path:
     def track(self, predicted: Box) -> Track:
         """The track as others see it."""
         label, class_id = max(self.votes, key=self.votes.__getitem__)
-        matched = self.misses == 0
         return Track(
             id=self.id,
             class_id=class_id,
             label=label,
-            xyxy=self.detection.xyxy if matched else predicted,
+            seen_as=self.detection.label,
+            xyxy=predicted if self.misses else self.detection.xyxy,
             confidence=self.detection.confidence,
             start=self.start,
             last_seen=self.last_seen,
             hits=self.hits,
-            matched=matched,
+            matched=self.misses == 0,
             confirmed=self.confirmed,
         )
 
@@ -130,6 +130,10 @@ class Tracker:
         self._next_id = 1
         self._now: float | None = None
 
+    def reset(self) -> None:
+        """Forget all tracks; the ids go on."""
+        self._filter, self._paths, self._now = BoxFilter(), [], None
+
     def update(self, detections: Sequence[Detection], now: float) -> list[Track]:
         """Associate one look's detections with the tracks so far.
 
@@ -147,7 +151,8 @@ class Tracker:
         unmatched = self._associate(found, now)
         self._drop_lost(now)
         self._start([d for d in unmatched if d.confidence >= self._high], now)
-        return self._tracks()
+        predicted = self._filter.boxes().tolist()
+        return [path.track((b[0], b[1], b[2], b[3])) for path, b in zip(self._paths, predicted, strict=True)]
 
     def _associate(self, found: list[Detection], now: float) -> list[Detection]:
         """Give detections to tracks; return those that are left."""
@@ -206,9 +211,8 @@ class Tracker:
     def _drop_lost(self, now: float) -> None:
         """Forget tracks that were not found for too long."""
         rows = [i for i, path in enumerate(self._paths) if not path.is_over(now, self._settings.lost_s)]
-        if len(rows) < len(self._paths):
-            self._paths = [self._paths[i] for i in rows]
-            self._filter.keep(np.array(rows, dtype=np.intp))
+        self._paths = [self._paths[i] for i in rows]
+        self._filter.keep(np.array(rows, dtype=np.intp))
 
     def _start(self, found: list[Detection], now: float) -> None:
         """Begin a track for each detection."""
@@ -219,10 +223,6 @@ class Tracker:
             self._next_id += 1
         if found:
             self._filter.add(centred(np.array([d.xyxy for d in found], dtype=np.float64)))
-
-    def _tracks(self) -> list[Track]:
-        predicted = self._filter.boxes().tolist()
-        return [path.track((b[0], b[1], b[2], b[3])) for path, b in zip(self._paths, predicted, strict=True)]
 
 
 def _assign(similarity: npt.NDArray[np.floating], least: float) -> list[tuple[int, int]]:

@@ -120,6 +120,45 @@ def test_fail__a_missing_file_stops_those_already_started(
     assert first.ended
 
 
+def test_ok__cameras_that_hang_are_left_behind_together(
+    make_reader: MakeReader, clock: FakeClock, changed: threading.Condition
+) -> None:
+    sources = [ScriptedSource([]) for _ in range(4)]
+    cameras = CameraSet(
+        [make_reader(source, id=f"c{n}", clock=clock, changed=changed) for n, source in enumerate(sources)]
+    )
+    cameras.start()
+    assert all(source.hanging.wait(PATIENCE_S) for source in sources)
+    began = time.monotonic()
+    cameras.stop(0.4)
+    assert 0.3 < time.monotonic() - began < 1.5
+
+
+def test_ok__who_is_asked_to_stop_waits_for_no_camera(
+    make_reader: MakeReader, clock: FakeClock, changed: threading.Condition
+) -> None:
+    source = ScriptedSource([])
+    source.steps.append(lambda: source.release.wait(PATIENCE_S))
+    cameras = CameraSet([make_reader(source, clock=clock, changed=changed)])
+    cameras.start()
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    began = time.monotonic()
+    cameras.require_one(PATIENCE_S, stop)
+    assert stop.is_set()
+    assert time.monotonic() - began < 5
+
+
+def test_fail__a_missing_file_is_told_before_anything_starts(
+    make_reader: MakeReader, changed: threading.Condition, tmp_path: Path
+) -> None:
+    first = make_reader(MemorySource([picture(1)]), id="first", pace="fast", changed=changed)
+    cameras = CameraSet([first, make_reader(VideoFileSource(tmp_path / "no.mp4"), id="second", changed=changed)])
+    with pytest.raises(InputError, match=r"no\.mp4 is not there"):
+        cameras.open()
+    assert first.health().frames == 0
+
+
 def test_fail__readers_that_share_no_condition_are_refused(make_reader: MakeReader) -> None:
     with pytest.raises(ValueError, match="share one condition"):
         CameraSet([make_reader(MemorySource([]), id="a"), make_reader(MemorySource([]), id="b")])

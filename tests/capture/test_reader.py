@@ -162,15 +162,22 @@ def test_fail__the_same_picture_for_too_long_is_a_hang_until_it_changes(
     looked = []
     reader: Reader
     frozen: list[object] = []
+    stale: list[object] = []
     for _ in range(12):
-        frozen += [lambda: clock.advance(1), picture(1)]
-    reopened = [lambda: clock.advance(1), picture(1), lambda: looked.append(reader.health())]
+        frozen += [lambda: clock.advance(1), picture(1), lambda: reader.take()]
+    reopened = [
+        lambda: clock.advance(1),
+        picture(1),
+        lambda: looked.append(reader.health()),
+        lambda: stale.append(reader.take()),
+    ]
     source = ScriptedSource([*frozen, *reopened, lambda: clock.advance(1), picture(2)])  # type: ignore[list-item]
     reader = make_reader(source, clock=clock, hang_s=10)
     reader.start()
     assert source.hanging.wait(PATIENCE_S)
     assert source.openings == 2
     assert looked[0].state == "hung", "the same picture after reopening is no cure"
+    assert stale == [None], "nobody looks at what is long gone"
     assert "the very same picture for 10 s" in looked[0].message
     assert reader.health().state == "ok"
     assert reader.health().reconnects == 1

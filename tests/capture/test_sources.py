@@ -18,7 +18,7 @@ from device.capture.replay import StillsSource
 from device.capture.scene import SceneSource
 from device.capture.sources import open_source
 from device.datatypes import Frame
-from device.errors import InputError
+from device.errors import ConfigError, InputError
 from tests.capture.conftest import MakeClip, MakeReader
 from tests.capture.doubles import PATIENCE_S
 
@@ -28,6 +28,7 @@ from tests.capture.doubles import PATIENCE_S
     [
         ("/dev/video2", DeviceSource, "/dev/video2"),
         ("3", DeviceSource, "/dev/video3"),
+        ("file:///abs/my%20walk.mp4", VideoFileSource, "/abs/my walk.mp4"),
         ("rtsp://me:secret@cam/live", StreamSource, "rtsp://me:***@cam/live"),
         ("HTTPS://cam/live", StreamSource, "HTTPS://cam/live"),
         ("clips/walk.mp4", VideoFileSource, "BASE/clips/walk.mp4"),
@@ -44,6 +45,17 @@ def test_ok__each_source_is_of_its_kind(source: str, kind: type, description: st
 def test_fail__a_stream_of_an_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot begin with rtmp://; streams begin with rtsp, rtsps, http, https://"):
         open_source(config.Camera(source="rtmp://cam/live"), tmp_path, tmp_path)
+
+
+def test_fail__an_address_that_no_machine_can_have(tmp_path: Path) -> None:
+    source = open_source(config.Camera(source="rtsp://cam..garden/x/y"), tmp_path, tmp_path)
+    with pytest.raises(InputError, match=r"no machine can have the name cam\.\.garden; check the address"):
+        source.open()
+
+
+def test_fail__no_source_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`source` is empty"):
+        open_source(config.Camera(source=""), tmp_path, tmp_path)
 
 
 class FakePicamera2:

@@ -334,3 +334,26 @@ def test_ok__whatever_is_seen_each_event_has_a_whole_life(
     assert all(event.type == "end" for event in last.values())
     assert in_view == {"person": 0, "car": 0}
     assert not scene.lifecycle.needs_frames
+
+
+def test_ok__a_label_nobody_asked_for_lends_its_score_to_none() -> None:
+    """A truck that is called a car now and then, weakly, is no car."""
+    scene = Scene(objects=["car"])
+    looks = [person(100, score=0.9, label="truck"), *[person(100, score=0.45, label="car")] * 6]
+    for found in looks:
+        scene.look(found)
+    scene.finish()
+    assert scene.told() == []
+
+
+def test_ok__an_event_has_the_scores_of_its_own_label() -> None:
+    scene = Scene(objects={"car": {"min_score": 0.4}})
+    looks = [person(100, score=0.9, label="truck"), *[person(100, score=0.45, label="car")] * 6]
+    for found in looks:
+        scene.look(found)
+    scene.look(person(100, score=0.8, label="truck"))
+    scene.finish()
+    assert [(e.type, e.after.label, e.after.top_score, e.after.score) for e in scene.told()] == [
+        ("new", "car", 0.45, 0.45),
+        ("end", "car", 0.45, 0.45),
+    ]
