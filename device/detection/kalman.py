@@ -31,68 +31,73 @@ class BoxFilter:
 
     Centre x, centre y, width and height are filtered apart, each with its velocity: with diagonal noise the textbook's
     8x8 covariance falls into four 2x2 blocks, so that everything is arithmetic on Nx4 arrays and nothing is inverted.
+    They lie in one array, since for a few boxes it is the number of calls that costs: `PLACE`, `SPEED`, and the
+    variances and covariance of the two.
     """
 
     def __init__(self) -> None:
-        empty = np.zeros((0, 4))
-        self.place, self.speed = empty, empty
-        self._pp, self._pv, self._vv = empty, empty, empty
+        self._state: Array = np.zeros((5, 0, 4))
 
     def __len__(self) -> int:
-        return len(self.place)
-
-    def _size2(self) -> Array:
-        """Nx1 areas in square pixels: the unit of every variance here."""
-        area: Array = np.maximum(self.place[:, 2:3], 1.0) * np.maximum(self.place[:, 3:4], 1.0)
-        return area
+        return len(self._state[PLACE])
 
     def predict(self, dt: float) -> None:
         """Move all boxes on by `dt` seconds. White noise on the acceleration: two half steps add up to a whole one."""
-        noise = ACCELERATION**2 * self._size2()
-        self.place = self.place + self.speed * dt
-        self.place[:, 2:] = np.maximum(self.place[:, 2:], 1.0)
-        self._pp = self._pp + self._pv * (2 * dt) + self._vv * dt**2 + noise * (dt**3 / 3)
-        self._pv = self._pv + self._vv * dt + noise * (dt**2 / 2)
-        self._vv = self._vv + noise * dt
+        place, speed, pp, pv, vv = self._state
+        noise = ACCELERATION**2 * _size2(place)
+        place += speed * dt
+        np.maximum(place[:, 2:], 1.0, out=place[:, 2:])
+        pp += (2 * dt) * pv
+        pp += dt**2 * vv + dt**3 / 3 * noise
+        pv += dt * vv + dt**2 / 2 * noise
+        vv += dt * noise
 
-    def update(self, rows: npt.NDArray[np.intp], boxes: Array) -> None:
+    def update(self, rows: list[int], boxes: Array) -> None:
         """Correct the filters `rows` by what was measured: Kx4 boxes as centre and size."""
-        pp, pv = self._pp[rows], self._pv[rows]
-        spread = pp + MEASUREMENT_STD**2 * self._size2()[rows]
-        gain, speed_gain = pp / spread, pv / spread
-        surprise = boxes - self.place[rows]
-        self.place[rows] += gain * surprise
-        self.speed[rows] += speed_gain * surprise
-        self._pp[rows] = pp * (1 - gain)
-        self._pv[rows] = pv * (1 - gain)
-        self._vv[rows] -= speed_gain * pv
+        state = self._state[:, rows]
+        gains = state[PP:VV] / (state[PP] + MEASUREMENT_STD**2 * _size2(state[PLACE]))
+        state[:PP] += gains * (boxes - state[PLACE])
+        state[VV] -= gains[1] * state[PV]
+        state[PP:VV] *= 1 - gains[0]
+        self._state[:, rows] = state
 
     def add(self, boxes: Array) -> None:
         """Start filters at Kx4 boxes (centre and size), their velocity unknown."""
-        size2 = boxes[:, 2:3] * boxes[:, 3:4] * np.ones((1, 4))
-        self.place = np.concatenate((self.place, boxes))
-        self.speed = np.concatenate((self.speed, np.zeros_like(boxes)))
-        self._pp = np.concatenate((self._pp, MEASUREMENT_STD**2 * size2))
-        self._pv = np.concatenate((self._pv, np.zeros_like(boxes)))
-        self._vv = np.concatenate((self._vv, START_SPEED_STD**2 * size2))
+        state = np.zeros((5, *boxes.shape))
+        state[PLACE] = boxes
+        size2 = boxes[:, 2:3] * boxes[:, 3:4]
+        state[PP], state[VV] = MEASUREMENT_STD**2 * size2, START_SPEED_STD**2 * size2
+        self._state = np.concatenate((self._state, state), axis=1)
 
-    def keep(self, rows: npt.NDArray[np.intp]) -> None:
+    def keep(self, rows: list[int]) -> None:
         """Forget all filters but `rows`."""
-        self.place, self.speed = self.place[rows], self.speed[rows]
-        self._pp, self._pv, self._vv = self._pp[rows], self._pv[rows], self._vv[rows]
+        self._state = self._state[:, np.array(rows, dtype=np.intp)]
 
-    def hold_size(self, rows: npt.NDArray[np.intp]) -> None:
+    def hold_size(self, rows: list[int]) -> None:
         """Objects out of sight keep their size (ByteTrack does so): what grew or shrank was the occlusion."""
-        self.speed[rows, 2:] = 0.0
+        if rows:
+            self._state[SPEED, rows, 2:] = 0.0
 
     def boxes(self) -> Array:
         """Nx4 boxes as corners."""
-        half = self.place[:, 2:] * 0.5
-        return np.concatenate((self.place[:, :2] - half, self.place[:, :2] + half), axis=1)
+        place = self._state[PLACE]
+        half = place[:, 2:] * 0.5
+        return np.concatenate((place[:, :2] - half, place[:, :2] + half), axis=1)
 
     def distance2(self, boxes: Array) -> Array:
         """Squared Mahalanobis distances, N x K, of measured boxes (centre and size) from the predictions."""
-        spread = self._pp + MEASUREMENT_STD**2 * self._size2()
-        surprise = boxes[None, :, :] - self.place[:, None, :]
+        place = self._state[PLACE]
+        spread = self._state[PP] + MEASUREMENT_STD**2 * _size2(place)
+        surprise = boxes[None, :, :] - place[:, None, :]
         distance: Array = (surprise**2 / spread[:, None, :]).sum(axis=2)
         return distance
+
+
+PLACE, SPEED, PP, PV, VV = range(5)
+
+
+def _size2(place: Array) -> Array:
+    """Nx1 areas in square pixels: the unit of every variance here."""
+    sides = np.maximum(place[:, 2:], 1.0)
+    area: Array = sides[:, :1] * sides[:, 1:]
+    return area

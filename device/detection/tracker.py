@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import lap
 import numpy as np
-import numpy.typing as npt
 
 from device.config import Tracking
 from device.datatypes import Box, Detection, Track
+from device.detection.association import Similarity, apart, assign, group_of, one_label_each
 from device.detection.kalman import GATE, Array, BoxFilter, centred
 from device.inference.boxes import iou
 
-Mask = npt.NDArray[np.bool_]
-
+Free = set[int]
 HIGH = 0.5
 """Detections from here on are believed on their own and begin tracks; weaker ones, from LOW, only continue one
 (ByteTrack's track_thresh; an int8 YOLOv8n at 320 is right nine times of ten from here on, COCO)."""
@@ -29,8 +27,6 @@ OVERLAP = 0.1
 implementation 0.1; at 5 to 10 a second boxes overlap less."""
 WEAK_OVERLAP = 0.2
 """Least IoU of a weak one. ByteTrack asks 0.5, but the half-hidden people whom this is for have boxes half as large."""
-SAME_OBJECT = 0.7
-"""Two boxes of one group that overlap so much are one object given two labels: a detector's NMS works per class."""
 OUT_OF_SIGHT = 0.1
 """IoU that a track missed before must be ahead of one in sight for the same detection: who is hidden behind another
 person is predicted where that person is."""
@@ -40,21 +36,6 @@ ones that overlap no prediction but are as near as the filter finds likely, of t
 few frames a second the boxes of a walker do not overlap."""
 MIN_HITS = 3
 """Detections that confirm a track, whatever the time: at 1 frame a second a single flicker must not do it."""
-
-_GROUPS = (
-    ("car", "truck", "bus", "train"),
-    ("bicycle", "motorcycle"),
-    ("cat", "dog", "bird", "horse", "sheep", "cow", "bear"),
-)
-_GROUP_OF = {label: group[0] for group in _GROUPS for label in group}
-
-
-def group_of(label: str) -> str:
-    """The group within which a label may flip from frame to frame without being another object.
-
-    COCO detectors call one van car, truck and bus in turn, and one animal cat and dog; never a person a car.
-    """
-    return _GROUP_OF.get(label, label)
 
 
 @dataclass(slots=True)
@@ -119,7 +100,7 @@ class Tracker:
 
     Args:
         settings: when a track counts as confirmed, and how long one out of sight is kept.
-        high: confidence from which a detection begins a track, where objects of less than HIGH are wanted.
+        high: confidence from which a detection begins a track.
     """
 
     def __init__(self, settings: Tracking, high: float = HIGH) -> None:
@@ -147,62 +128,53 @@ class Tracker:
         dt = 0.0 if self._now is None else min(max(now - self._now, 0.0), self._settings.lost_s)
         self._now = now
         self._filter.predict(dt)
-        found = _one_label_each([d for d in detections if d.confidence >= LOW])
+        found = one_label_each([d for d in detections if d.confidence >= LOW])
         unmatched = self._associate(found, now)
         self._drop_lost(now)
-        self._start([d for d in unmatched if d.confidence >= self._high], now)
-        predicted = self._filter.boxes().tolist()
-        return [path.track((b[0], b[1], b[2], b[3])) for path, b in zip(self._paths, predicted, strict=True)]
+        self._start(apart([d for d in unmatched if d.confidence >= self._high], found), now)
+        return self._tracks()
 
     def _associate(self, found: list[Detection], now: float) -> list[Detection]:
         """Give detections to tracks; return those that are left."""
-        free_tracks = np.ones(len(self._paths), dtype=bool)
-        free_found = np.ones(len(found), dtype=bool)
+        free_tracks, free_found = set(range(len(self._paths))), set(range(len(found)))
         if self._paths and found:
             corners = np.array([d.xyxy for d in found])
             boxes = centred(corners)
             pairs = self._pairs(corners, boxes, free_tracks, free_found, found, now)
             for row, column in pairs:
                 self._paths[row].see(found[column], now, self._settings.confirm_s)
-            rows, columns = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
-            self._filter.update(rows, boxes[columns])
-        for index in (missed := np.flatnonzero(free_tracks)):
+            if pairs:
+                self._filter.update([row for row, _ in pairs], boxes[[column for _, column in pairs]])
+        for index in free_tracks:
             self._paths[index].miss(now)
-        self._filter.hold_size(missed)
-        return [d for d, free in zip(found, free_found.tolist(), strict=True) if free]
+        self._filter.hold_size(sorted(free_tracks))
+        return [found[column] for column in sorted(free_found)]
 
     def _pairs(
-        self,
-        corners: Array,
-        boxes: Array,
-        free_tracks: Mask,
-        free_found: Mask,
-        found: list[Detection],
-        now: float,
+        self, corners: Array, boxes: Array, free_tracks: Free, free_found: Free, found: list[Detection], now: float
     ) -> list[tuple[int, int]]:
-        """The rounds of association, each among what those before left; what is taken is cleared in the two masks."""
+        """The rounds of association, each among what those before left; what is taken leaves the two sets."""
         overlap = iou(self._filter.boxes().astype(np.float32), corners.astype(np.float32))
         groups = [group_of(d.label) for d in found]
         unlike = np.array([[path.group != group for group in groups] for path in self._paths])
         overlap[unlike] = -1.0
-        misses = np.array([path.misses for path in self._paths])
-        overlap -= OUT_OF_SIGHT * (misses[:, None] > 1)
-        believed = np.array([d.confidence >= self._high for d in found])
-        recent = np.array([now - path.last_seen <= RECENT_S for path in self._paths])
+        if missed := [row for row, path in enumerate(self._paths) if path.misses > 1]:
+            overlap[missed] -= OUT_OF_SIGHT
+        believed = {column for column, d in enumerate(found) if d.confidence >= self._high}
+        recent = {row for row, path in enumerate(self._paths) if now - path.last_seen <= RECENT_S}
         pairs: list[tuple[int, int]] = []
 
-        def take(similarity: npt.NDArray[np.floating], tracks: Mask, ones: Mask, least: float) -> None:
-            rows, columns = np.flatnonzero(tracks & free_tracks), np.flatnonzero(ones & free_found)
-            if not rows.size or not columns.size:
-                return
-            for row, column in _assign(similarity[np.ix_(rows, columns)], least):
-                free_tracks[rows[row]] = free_found[columns[column]] = False
-                pairs.append((int(rows[row]), int(columns[column])))
+        def take(similarity: Similarity, tracks: Free, ones: Free, least: float) -> None:
+            rows, columns = sorted(tracks & free_tracks), sorted(ones & free_found)
+            for row, column in assign(similarity, rows, columns, least):
+                free_tracks.remove(row)
+                free_found.remove(column)
+                pairs.append((row, column))
 
-        take(overlap, misses >= 0, believed, OVERLAP)
-        take(overlap, recent, ~believed, WEAK_OVERLAP)
-        jumped = recent & (misses <= 1)
-        if (free_tracks & jumped).any() and (free_found & believed).any():
+        take(overlap, free_tracks, believed, OVERLAP)
+        take(overlap, recent, free_found - believed, WEAK_OVERLAP)
+        jumped = recent.difference(missed)
+        if free_tracks & jumped and free_found & believed:
             nearness = 1.0 - self._filter.distance2(boxes) / GATE
             nearness[unlike] = -1.0
             take(nearness, jumped, believed, 0.0)
@@ -211,40 +183,19 @@ class Tracker:
     def _drop_lost(self, now: float) -> None:
         """Forget tracks that were not found for too long."""
         rows = [i for i, path in enumerate(self._paths) if not path.is_over(now, self._settings.lost_s)]
-        self._paths = [self._paths[i] for i in rows]
-        self._filter.keep(np.array(rows, dtype=np.intp))
+        if len(rows) < len(self._paths):
+            self._paths = [self._paths[i] for i in rows]
+            self._filter.keep(rows)
 
     def _start(self, found: list[Detection], now: float) -> None:
         """Begin a track for each detection."""
         for detection in found:
-            path = _Path(self._next_id, group_of(detection.label), now, now, detection)
-            path.see(detection, now, self._settings.confirm_s)
-            self._paths.append(path)
+            self._paths.append(_Path(self._next_id, group_of(detection.label), now, now, detection))
+            self._paths[-1].see(detection, now, self._settings.confirm_s)
             self._next_id += 1
         if found:
-            self._filter.add(centred(np.array([d.xyxy for d in found], dtype=np.float64)))
+            self._filter.add(centred(np.array([d.xyxy for d in found])))
 
-
-def _assign(similarity: npt.NDArray[np.floating], least: float) -> list[tuple[int, int]]:
-    """The pairs (row, column) of the best assignment (Jonker-Volgenant) with a similarity of at least `least`."""
-    if similarity.max() < least:
-        return []
-    # A cost limit lets lapjv leave pairs apart; the small surplus keeps `least` itself in.
-    _, columns, _ = lap.lapjv(1.0 - similarity, extend_cost=True, cost_limit=1.0 - least + 1e-9)
-    return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
-
-
-def _one_label_each(found: list[Detection]) -> list[Detection]:
-    """Of boxes of one group that lie on each other, keep the most confident."""
-    if len({d.label for d in found if d.label in _GROUP_OF}) < 2:
-        return found
-    found = sorted(found, key=lambda d: -d.confidence)
-    corners = np.array([d.xyxy for d in found], dtype=np.float32)
-    over = iou(corners, corners) >= SAME_OBJECT
-    kept: list[int] = []
-    for i, d in enumerate(found):
-        if not any(
-            over[i, k] and found[k].label != d.label and group_of(found[k].label) == group_of(d.label) for k in kept
-        ):
-            kept.append(i)
-    return [found[i] for i in kept]
+    def _tracks(self) -> list[Track]:
+        predicted = self._filter.boxes().tolist()
+        return [path.track((b[0], b[1], b[2], b[3])) for path, b in zip(self._paths, predicted, strict=True)]

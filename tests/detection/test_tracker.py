@@ -9,7 +9,8 @@ import pytest
 
 from device.config import Tracking
 from device.datatypes import Box, Detection, Track
-from device.detection.tracker import HIGH, Tracker, group_of
+from device.detection.association import group_of
+from device.detection.tracker import HIGH, Tracker
 
 SETTINGS = Tracking(confirm_s=0.5, lost_s=2.0)
 
