@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +105,42 @@ def test_fail__started_by_a_person_it_says_at_once_that_no_camera_is_there(tmp_p
     last = daemon.said.strip().splitlines()[-1]
     assert "/dev/video96" in last
     assert "/dev/video97" in last
+
+
+@pytest.fixture
+def silent_camera() -> Iterator[str]:
+    """The address of a camera that accepts every connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"rtsp://127.0.0.1:{server.getsockname()[1]}/live"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ok__a_signal_while_the_first_camera_opens_ends_it(
+    tmp_path: Path, silent_camera: str, how: signal.Signals
+) -> None:
+    with Daemon(write_config(tmp_path, silent_camera)) as daemon:
+        daemon.wait_for("camera front: rtsp://")
+        began = time.monotonic()
+        assert daemon.end(how, 20) == 0, daemon.said
+    assert time.monotonic() - began < 6
+
+
+def test_ok__cameras_that_hang_do_not_delay_the_end(tmp_path: Path, silent_camera: str, systemd: Systemd) -> None:
+    path = write_config(tmp_path, silent_camera)
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["cameras"] = [config["cameras"][0] | {"id": f"c{number}"} for number in range(4)]
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    with Daemon(path) as daemon:
+        for number in range(4):
+            daemon.wait_for(f"camera c{number}: rtsp://")
+        assert eventually(lambda: systemd.heard("READY=1") == 1, 20)
+        began = time.monotonic()
+        assert daemon.end(signal.SIGTERM, 30) == 0, daemon.said
+    assert time.monotonic() - began < 10
+
+
+def test_fail__a_missing_file_is_told_before_the_page_runs(tmp_path: Path) -> None:
+    with Daemon(write_config(tmp_path, tmp_path / "no.mp4", web={"enabled": True, "port": 28913})) as daemon:
+        assert daemon.end(timeout_s=30) == 1
+    assert "no.mp4 is not there" in daemon.said
+    assert "page on" not in daemon.said
