@@ -164,3 +164,12 @@ def test_ok__the_rate_of_frames_changes_nothing(fps: int) -> None:
     changes = watch(after(itertools.repeat(scene(5)), 20 * fps, COVERED["black"]), 30, fps=fps)
     assert [on for _, on, _ in changes] == [True]
     assert 24.5 <= changes[0][0] <= 27
+
+
+def test_ok__the_alarm_is_off_once_nobody_watches() -> None:
+    watcher = TamperWatch(Settings(after_s=5))
+    covered = after(itertools.repeat(scene(0)), 40, COVERED["black"])
+    assert [on for _, on, _ in watch(covered, 40, watcher=watcher)] == [True]
+    last = Frame("front", 80, scene(0), 40.0, 1e9 + 40)
+    assert [(told.kind, told.on) for told in watcher.finish(last)] == [("tamper", False)]
+    assert watcher.finish(last) == ()
