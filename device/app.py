@@ -148,7 +148,7 @@ class CameraBox:
         self._broker, config = _with_broker(config, self._on_failure)
         self._live = LiveView(camera.id for camera in config.cameras)
         self._cameras = self._camera_set(config, base)
-        self._publisher = Publisher(config, folder, on_failure=self._on_failure, status=self._status)
+        self._publisher = Publisher(config, folder, base=base, on_failure=self._on_failure, status=self._status)
         self.board = StatusBoard(
             machine=HealthReader(folder),
             cameras=self._cameras.health,
@@ -261,11 +261,13 @@ def _with_broker(
 
 
 def describe(bundle: Bundle) -> str:
-    """A bundle's name, version and what it was measured to score, in one line."""
+    """A bundle's name, version and what it was measured to score: the mean over all views of the test photos."""
     manifest = bundle.manifest
-    scores = [
-        f"{row['metric']} {row['quantized']:.1f} (float {row['float']:.1f}) on {row['dataset']} {row['split']}"
-        for row in manifest.metrics
-        if row.get("metric") == "mAP50-95" and row.get("quantized") is not None
-    ]
-    return f"{manifest.name} {manifest.version}: {scores[0] if scores else 'no measured score in its manifest'}"
+    rows = [row for row in manifest.metrics if row.get("metric") == "mAP50-95" and row.get("quantized") is not None]
+    if not rows:
+        return f"{manifest.name} {manifest.version}: no measured score in its manifest"
+    row = next((row for row in rows if str(row.get("view", "")).startswith("mean")), rows[0])
+    return (
+        f"{manifest.name} {manifest.version}: mAP50-95 {row['quantized']:.1f} (float {row['float']:.1f}), "
+        f"{row.get('images', '?')} images of {row['dataset']}, {row.get('view', 'one view')}"
+    )

@@ -16,7 +16,7 @@ from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
 
-GLANCE_S = 0.15
+GLANCE_S = 0.45
 """While the detector looks at every frame all the same, the gate looks no more often than this."""
 
 CHECK_S = 0.5

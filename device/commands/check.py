@@ -72,7 +72,7 @@ def findings(config: Config, path: Path) -> Iterator[Finding]:
         yield _try(f"camera {camera.id}", partial(_camera, camera, base))
         if not camera.objects:
             yield Finding(f"camera {camera.id}", None, "its `objects` are empty: nothing that it sees makes an event")
-    yield _broker(config) if config.mqtt.enabled else Finding("broker", None, "mqtt.enabled is false")
+    yield _broker(config, base) if config.mqtt.enabled else Finding("broker", None, "mqtt.enabled is false")
     yield _page(config, running) if config.web.enabled else Finding("page", None, "web.enabled is false")
     yield _clock()
 
@@ -157,13 +157,13 @@ def _camera(camera: Camera, base: Path) -> str:
     return outcome[0]
 
 
-def _broker(config: Config) -> Finding:
+def _broker(config: Config, base: Path) -> Finding:
     if config.mqtt.embedded:
         return Finding("broker", True, "embedded, started with `sereno run`")
-    return _try("broker", lambda: _connect(config.mqtt))
+    return _try("broker", lambda: _connect(config.mqtt, base))
 
 
-def _connect(mqtt: Mqtt) -> str:
+def _connect(mqtt: Mqtt, base: Path) -> str:
     from paho.mqtt.enums import MQTTProtocolVersion
 
     from device.errors import InputError
@@ -172,7 +172,7 @@ def _connect(mqtt: Mqtt) -> str:
     five, older = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
     for version in [older] if mqtt.protocol == "3.1.1" else [five] if mqtt.protocol == "5" else [five, older]:
         # An id of its own, so that a running daemon is not thrown out.
-        connection = Connection(mqtt, "", version, tls_context(mqtt.tls), will=None)
+        connection = Connection(mqtt, "", version, tls_context(mqtt.tls, base), will=None)
         try:
             connection.open()
         except ConnectionFailed as error:

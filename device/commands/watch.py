@@ -36,4 +36,5 @@ def watch(config_path: Path | None, host: str | None, port: int | None, as_json:
         color=sys.stdout.isatty(),
         stop=threading.Event(),
         count=count,
+        base=config_path.parent if config_path else None,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from device.config import Camera, ObjectFilter
 from device.datatypes import Box, Detection
-from device.detection.tracker import group_of
+from device.detection.association import group_of
 from device.detection.zones import Masks, foot
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from device.config import Camera
 from device.datatypes import Event, Frame, ObjectCount, ObjectEvent, Track
+from device.detection.association import group_of
 from device.detection.subject import Subject, overlap, size
-from device.detection.tracker import group_of
 from device.detection.zones import Zones
 
 BACK_AT_PLACE = 0.3

@@ -29,7 +29,7 @@ def main(only: str | None, out: Path) -> None:
     for measured in measure(only):
         value = "not measured" if measured.value is None else f"{measured.value:g} {measured.unit}"
         mark = {True: "ok", False: "OVER", None: "-"}[measured.ok]
-        click.echo(f"{mark:<5}{measured.name:<58}{value:>18}  {measured.budget:<9} {measured.detail}")
+        click.echo(f"{mark:<5}{measured.name:<70}{value:>18}  {measured.budget:<9} {measured.detail}")
         rows.append(asdict(measured))
     machine = f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")

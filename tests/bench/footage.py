@@ -27,16 +27,29 @@ def shared_data() -> Path | None:
     return path if path.is_dir() else None
 
 
-def clip() -> Path:
-    """A busy street: the shared one, else the demo's. Raises InputError where neither can be had."""
+def clips() -> dict[str, Path]:
+    """Scenes by name: people who come one after the other, and a busy street; without shared data the demo's film.
+
+    Raises InputError where nothing can be had.
+    """
     data = shared_data()
-    shared = data / "videos" / "people-walking.mp4" if data else None
-    return shared if shared and shared.exists() else demo_clip(CACHE)
+    if data is None:
+        return {"the demo's film": demo_clip(CACHE)}
+    videos = data / "videos"
+    return {
+        "one person at a time": videos / "one-by-one-person-detection.mp4",
+        "a busy street": videos / "people-walking.mp4",
+    }
 
 
-def images(count: int) -> list[Image]:
-    """Up to `count` frames of the clip, every third: HxWx3 uint8 RGB, as wide as a camera is asked for by default."""
-    source, found = VideoFileSource(clip()), []
+def clip() -> Path:
+    """The busiest scene. Raises InputError where none can be had."""
+    return [*clips().values()][-1]
+
+
+def images(count: int, path: Path | None = None) -> list[Image]:
+    """Up to `count` frames of a clip (the busiest), every third: HxWx3 uint8 RGB, as wide as a camera's default."""
+    source, found = VideoFileSource(path or clip()), []
     source.open()
     try:
         while len(found) < count:
