@@ -17,7 +17,7 @@ from tests.bench.rows import Row, absent, row
 FRAMES = 24
 """Different ones, 16 MB in each process."""
 ROUNDS = 5
-RUNS = 3
+RUNS = 5
 CACHE = footage.ROOT / ".cache" / "bench"
 
 # VmHWM, not ru_maxrss: that one begins with the memory of the process that started this one.
@@ -33,7 +33,8 @@ for frame in [*frames] * int(sys.argv[3]):
     started = time.perf_counter()
     model.predict(frame[:, :, ::-1], imgsz=320, conf=0.1, verbose=False)
     took.append(time.perf_counter() - started)
-print(json.dumps([sorted(took[10:])[len(took[10:]) // 2], int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024]))
+peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+print(json.dumps([sorted(took[10:])[len(took[10:]) // 2], peak]))
 """
 
 OURS = """
@@ -56,7 +57,8 @@ for number, frame in enumerate([*frames] * int(sys.argv[3])):
     started = time.perf_counter()
     unit.process(Frame("bench", number, frame, number / 10, number / 10))
     took.append(time.perf_counter() - started)
-print(json.dumps([sorted(took[10:])[len(took[10:]) // 2], int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024]))
+peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
+print(json.dumps([sorted(took[10:])[len(took[10:]) // 2], peak]))
 """
 
 
