@@ -17,7 +17,8 @@ from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
 
 GLANCE_S = 0.45
-"""While the detector looks at every frame all the same, the gate looks no more often than this."""
+"""While the detector looks at every frame all the same, and motion neither begins nor ends, the gate looks no more
+often than this."""
 
 CHECK_S = 0.5
 """So often it is looked whether a camera was lost."""
@@ -74,7 +75,7 @@ class CameraUnit:
         self._tracker = tracker
         self._lifecycle = lifecycle
         self._tracks: tuple[Track, ...] = ()
-        self._moving = False
+        self._moving = self._settled = False
         self._glanced_at = -math.inf
         self._last: Frame | None = None
         self._blind = False
@@ -84,7 +85,7 @@ class CameraUnit:
         self._last, self._blind = frame, False
         needed = self._lifecycle.needs_frames
         events: list[Event] = []
-        if not needed or frame.monotonic - self._glanced_at >= GLANCE_S:
+        if not (needed and self._settled) or frame.monotonic - self._glanced_at >= GLANCE_S:
             events += self._glance(frame)
         if not self._gate.opens(self._moving, needed, frame.monotonic):
             return Step(Observation(frame, self._tracks, self._moving, detected=False), events)
@@ -100,6 +101,7 @@ class CameraUnit:
     def _glance(self, frame: Frame) -> list[Event]:
         """The cheap look: does anything move, was the camera tampered with?"""
         seen = self._motion.look(frame)
+        self._settled = seen.moving == self._moving and self._glanced_at > -math.inf
         self._moving, self._glanced_at = seen.moving, frame.monotonic
         tampered = self._tamper.look(frame, seen) if self._tamper is not None else []
         return [*seen.events, *tampered]
