@@ -19,7 +19,7 @@ from device.capture.motion import Gate, MotionGate
 from device.capture.reader import Reader
 from device.capture.sources import open_source
 from device.capture.tamper import TamperWatch
-from device.configfile import did_you_mean, resolve_source, storage_path
+from device.configfile import did_you_mean, resolve_path, resolve_source, storage_path
 from device.datatypes import Event, ObjectEvent
 from device.detection.detector import Detector
 from device.detection.filters import Filters
@@ -62,7 +62,7 @@ def overrides(source: str | None, pace: str | None) -> dict[str, object]:
 
 def open_bundle(model: settings.Model, base: Path) -> Bundle:
     """The bundle that `model.path` names: a bare name, or a folder relative to the configuration. Raises InputError."""
-    name = model.path if "/" not in model.path else str((base / Path(model.path).expanduser()).absolute())
+    name = model.path if "/" not in model.path else str(resolve_path(model.path, base))
     return load_bundle(find_bundle(name), require_signature=model.require_signature)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.mosquitto import Mosquitto
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,3 +28,11 @@ def shared_data() -> Path:
             pytest.fail(f"SERENO_DATA names {path}, which is not there")
         pytest.skip(f"no test data at {path}; set SERENO_DATA to where it is")
     return path
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A Mosquitto that runs."""
+    mosquitto = Mosquitto(tmp_path / "broker").start()
+    yield mosquitto
+    mosquitto.stop()

@@ -15,24 +15,17 @@ from device.detection.detector import Detector
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import LOW, Tracker
-from device.errors import SerenoError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import find_bundle, load_bundle
 
-BUNDLES = ("sereno-coco-320", "yolov8n-320")
 Looks = list[tuple[float, list[Detection]]]
 
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    """The default detector, or the export of the official weights where that is not built yet."""
-    for name in BUNDLES:
-        try:
-            bundle = load_bundle(find_bundle(name))
-        except SerenoError:
-            continue
-        return Detector(bundle, open_interpreter(bundle, threads=1), LOW)
-    pytest.skip(f"none of the bundles {', '.join(BUNDLES)} is there; `make export MODEL=yolov8n` makes one")
+    """The detector that ships."""
+    bundle = load_bundle(find_bundle("sereno-coco-320"))
+    return Detector(bundle, open_interpreter(bundle, threads=1), LOW)
 
 
 @cache

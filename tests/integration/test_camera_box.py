@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,14 +16,6 @@ from device.inference.interpreter import open_interpreter
 from device.inference.manifest import find_bundle, load_bundle
 from tests.daemon import Daemon, sereno, write_config
 from tests.mosquitto import Mosquitto, Subscriber, eventually
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A real Mosquitto."""
-    mosquitto = Mosquitto(tmp_path / "mosquitto").start()
-    yield mosquitto
-    mosquitto.stop()
 
 
 @pytest.fixture

@@ -14,14 +14,6 @@ from tests.mosquitto import Mosquitto, Subscriber
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A Mosquitto that runs."""
-    mosquitto = Mosquitto(tmp_path / "broker").start()
-    yield mosquitto
-    mosquitto.stop()
-
-
-@pytest.fixture
 def subscribe(broker: Mosquitto) -> Iterator[Callable[..., Subscriber]]:
     """Subscribers of `broker`."""
     subscribers: list[Subscriber] = []

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from device.capture.footage import demo_clip
 from tests.debian import CACHE, PYTHONS, ROOT, copy_checkout, mirror, place_model
+from tests.mosquitto import free_port
 from tests.wheelhouse import fill
 
 HERE = Path(__file__).parent
@@ -61,13 +62,6 @@ def base_root(suite: str) -> Path:
                        check=True, stdout=subprocess.DEVNULL)  # fmt: skip
         (folder / ".complete").touch()
     return folder
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def install(machine: Path, suite: str, revision: str) -> None:
