@@ -15,8 +15,9 @@ import torch
 from device.datatypes import Image
 from device.detection.detector import Detector
 from device.errors import InputError
-from device.inference.interpreter import Interpreter, open_interpreter
+from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, load_bundle
+from device.inference.tensors import Interpreter
 from device.system.fetch import sha256_of
 from export import litert, onnx_graph
 from export.bundle import Draft, ModelContent, git_commit

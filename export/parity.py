@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from device.datatypes import Image
 from device.errors import InputError
-from device.inference.interpreter import Interpreter
+from device.inference.tensors import Interpreter
 from export.calibration import CLASS_FLOOR
 from export.reference import real_heads
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from device.datatypes import Image
-from device.inference.interpreter import Interpreter, Tensor, TensorInfo
+from device.inference.tensors import Interpreter, Tensor, TensorInfo
 
 
 class TorchInterpreter:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from device.datatypes import Image
 from device.errors import InputError
-from device.inference.interpreter import Interpreter, Tensor, TensorInfo
 from device.inference.letterbox import Letterbox, centre_crop, stretch
 from device.inference.manifest import Bundle, InputSpec
+from device.inference.tensors import Interpreter, Tensor, TensorInfo
 
 TOP = 5
 """So many labels are told, best first."""

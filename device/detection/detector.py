@@ -11,9 +11,9 @@ from device.datatypes import Detection, Image
 from device.errors import InputError
 from device.inference.boxes import nms
 from device.inference.heads import Candidates, YoloV8Heads
-from device.inference.interpreter import Interpreter
 from device.inference.letterbox import Geometry, Letterbox
 from device.inference.manifest import Bundle
+from device.inference.tensors import Interpreter
 
 MAX_DETECTIONS = 300
 """At most so many boxes a picture."""

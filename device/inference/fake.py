@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from device.datatypes import Image
-from device.inference.interpreter import Tensor, TensorInfo, pixel_writer
 from device.inference.manifest import InputSpec
+from device.inference.tensors import Tensor, TensorInfo, pixel_writer
 
 
 class FakeInterpreter:

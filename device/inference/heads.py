@@ -15,8 +15,8 @@ import numpy as np
 
 from device.errors import InputError
 from device.inference.boxes import FloatArray, IntArray
-from device.inference.interpreter import Tensor, TensorInfo
 from device.inference.manifest import Manifest
+from device.inference.tensors import Tensor, TensorInfo
 
 
 @dataclass(frozen=True, slots=True)

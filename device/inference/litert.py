@@ -13,8 +13,8 @@ import numpy as np
 
 from device.datatypes import Image
 from device.errors import InputError
-from device.inference.interpreter import Tensor, TensorInfo, pixel_writer
 from device.inference.manifest import InputSpec, ModelFile
+from device.inference.tensors import Tensor, TensorInfo, pixel_writer
 
 
 class LiteRTInterpreter:

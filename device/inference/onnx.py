@@ -9,8 +9,8 @@ import onnxruntime
 
 from device.datatypes import Image
 from device.errors import InputError
-from device.inference.interpreter import Tensor, TensorInfo, pixel_writer
 from device.inference.manifest import InputSpec, ModelFile
+from device.inference.tensors import Tensor, TensorInfo, pixel_writer
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(uint8)": np.uint8}
 

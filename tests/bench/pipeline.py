@@ -14,8 +14,9 @@ from device.app import build_unit
 from device.config import Camera
 from device.detection.detector import Detector
 from device.errors import InputError
-from device.inference.interpreter import Interpreter, open_interpreter
+from device.inference.interpreter import open_interpreter
 from device.inference.manifest import find_bundle, load_bundle
+from device.inference.tensors import Interpreter
 from device.loop import CameraUnit
 from tests.bench import footage
 from tests.bench.rows import Row, absent, row

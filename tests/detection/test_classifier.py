@@ -11,7 +11,7 @@ import pytest
 from device.detection.classifier import Classifier, as_row
 from device.errors import InputError
 from device.inference.fake import FakeInterpreter
-from device.inference.interpreter import TensorInfo
+from device.inference.tensors import TensorInfo
 from tests.inference.samples import a_bundle, quantize
 
 LABELS = ["cat", "dog", "owl", "fox", "elk", "bat", "ant"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from device.inference.interpreter import TensorInfo
 from device.inference.manifest import Bundle, Manifest
+from device.inference.tensors import TensorInfo
 
 STRIDES = (8, 16, 32)
 

@@ -9,8 +9,9 @@ import pytest
 
 from device.errors import InputError
 from device.inference.fake import FakeInterpreter
-from device.inference.interpreter import TensorInfo, choose_file, pixel_writer
+from device.inference.interpreter import choose_file
 from device.inference.manifest import Bundle, InputSpec, Manifest
+from device.inference.tensors import TensorInfo, pixel_writer
 from tests.inference.samples import a_bundle, a_file, a_manifest
 
 SIZE = 16

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from device.errors import InputError
-from device.inference.interpreter import Interpreter, open_interpreter
+from device.inference.interpreter import open_interpreter
 from device.inference.litert import _without_greeting
 from device.inference.manifest import Bundle, load_bundle
+from device.inference.tensors import Interpreter
 from tests.inference.samples import a_file, a_manifest, write_bundle
 from tests.inference.tiny import echo_model
 
