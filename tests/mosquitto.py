@@ -79,6 +79,11 @@ class Mosquitto:
         """End it without warning."""
         self._end(signal.SIGKILL)
 
+    def reload(self) -> None:
+        """Have it read its access rules and passwords anew, its clients staying connected."""
+        assert self._process
+        self._process.send_signal(signal.SIGHUP)
+
     def save(self) -> None:
         """Have it write its sessions to disk now."""
         assert self._process

@@ -98,9 +98,9 @@ def test_ok__access_rules_that_forbid_events_block_them_until_mended(
         box.accept(event(kind))
     assert says(box, "refuses to take sereno/porch/events (reason 0x87): its access rules must let this device publish")
     assert box.health()["mqtt"]["queued"] == 3
-    broker.stop()
     (broker.folder / "acl").write_text("topic readwrite #\n")
-    broker.start()
+    # Not restarted: where rules are in force, Mosquitto 2.0 keeps nothing for a subscriber that has yet to come back.
+    broker.reload()
     assert eventually(lambda: heard.seqs() == [1, 2, 3])
     heard.close()
 
