@@ -13,10 +13,10 @@ DEV := .venv-dev/.ready
 WORKSTATION := .venv-workstation/.ready
 TEST_PACKAGES := mosquitto mosquitto-clients chromium openssl systemd
 
-.PHONY: help run test test-device test-workstation test-systemd test-arm64 models export train-distill bench lint docs lock install clean
+.PHONY: help run test test-device test-workstation test-systemd test-arm64 models export train-cnn train-transfer train-detector train-arcface train-distill bench lint docs lock install clean
 
 help: ## this list
-	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9 -]+:.*##' Makefile | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 # An environment is what its lock file says, nothing else: hashes checked, no dependency resolved here.
 define environment
@@ -72,6 +72,9 @@ models: $(DEVICE) ## pretrained weights into .cache/models, each checked by sha2
 
 export: $(WORKSTATION) ## MODEL=yolov8n: quantize, verify against the float model, write bundles
 	@.venv-workstation/bin/python -m export $(MODEL) $(ARGS)
+
+train-cnn train-transfer train-detector train-arcface: train-%: $(WORKSTATION) ## DATA=folder ARGS=…: train a model of one's own, see docs/training.md
+	@.venv-workstation/bin/python -m training $* $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 train-distill: $(WORKSTATION) ## the default detector: quantization-aware distillation of yolov8n; ARGS=…
 	@.venv-workstation/bin/python -m training detector-distill $(ARGS)

@@ -1,25 +1,81 @@
-"""`python -m training …`: each command trains one of Sereno's models into a run folder."""
+"""`python -m training …`: trains Sereno's models, each run in a folder of its own, and tells what came of it."""
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 
 import click
 
 from device.errors import SerenoError
-from training.detector import detector_distill
+
+COMMANDS = {
+    "cnn": ("training.classifiers.commands:cnn", "A classifier from scratch on your own photos."),
+    "transfer": (
+        "training.classifiers.commands:transfer",
+        "A classifier from ImageNet weights: MobileNetV2 and others.",
+    ),
+    "detector": ("training.detectors.commands:detector", "YOLOv8 on your own labelled pictures."),
+    "arcface": ("training.faces.commands:arcface", "Face embeddings: ArcFace or triplet loss on MobileFaceNet."),
+    "detector-distill": ("training.distill.command:detector_distill", "The default detector, quantization-aware."),
+    "evaluate": ("training.evaluation.commands:evaluate", "Measure a run or a bundle on held-out data."),
+    "compare": ("training.evaluation.commands:compare", "One table and picture of several runs."),
+    "predict": ("training.detectors.commands:predict", "Draw what a trained detector sees."),
+    "data": ("training.data.commands:data", "Check a dataset, or convert annotations."),
+}
+"""Where each command is, and what `--help` says of it: only the one that is used is imported."""
 
 
-@click.group()
+class Lazy(click.Group):
+    """Imports a command when it is called: each brings its own framework, and they take seconds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import it."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table's own sentences."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+
+@click.command(cls=Lazy)
 def main() -> None:
-    """Train Sereno's own models on a workstation. Each run gets a folder under runs/ with its report."""
+    """Train models on a workstation, from photos in folders to a verified bundle for the device.
+
+    Each run gets a folder under runs/ with its settings, log, checkpoints and a report to open in a browser. Ctrl-C
+    stops a run; `--resume RUN` goes on with it.
+    """
 
 
-main.add_command(detector_distill)
-
-if __name__ == "__main__":
+def run() -> int:
+    """Run the command; foreseeable failures become one sentence and an exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        main.main(standalone_mode=True)
+        main.main(standalone_mode=False)
     except SerenoError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; --resume with the run's folder goes on", err=True)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

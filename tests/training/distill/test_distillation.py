@@ -13,12 +13,12 @@ from torch import nn
 
 from device.errors import ConfigError, InputError
 from export.checkpoint import RawHeads, load_detector
-from training.detector import distil
-from training.distillation import Settings, distillation_loss, learning_rate
-from training.pictures import Counts, Sources, compose, find_sources
-from training.quantaware import CLASS_FLOOR, Float, QuantAware, Rounded, observed_ranges
+from training.distill.command import distil
+from training.distill.distillation import Settings, distillation_loss, learning_rate
+from training.distill.pictures import Counts, Sources, compose, find_sources
+from training.distill.quantaware import CLASS_FLOOR, Float, QuantAware, Rounded, observed_ranges
 from training.runs import Run
-from training.teaching import prepare, to_tensor
+from training.distill.teaching import prepare, to_tensor
 
 SIZE = 64
 COUNTS = Counts(jittered=4, mosaics=4, mixed=4, pets=2, video=3)

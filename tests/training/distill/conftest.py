@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from tests.tinydetector import tiny_detector
-from training.pictures import Sources
+from training.distill.pictures import Sources
 
 SIZE = 64
 

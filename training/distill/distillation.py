@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from export.calibration import CLASS_FLOOR
-from training.quantaware import QuantAware, Range, Rounded
-from training.teaching import Lesson, Lessons, flatten
+from training.distill.quantaware import QuantAware, Range, Rounded
+from training.distill.teaching import Lesson, Lessons, flatten
 
 BINS = 16
 

@@ -13,8 +13,8 @@ import torch
 from tqdm import tqdm
 
 from export.calibration import CLASS_FLOOR
-from training.pictures import Picture
-from training.quantaware import Float, QuantAware
+from training.distill.pictures import Picture
+from training.distill.quantaware import Float, QuantAware
 
 BOX_THRESHOLD = 0.05
 """Boxes are learnt where the teacher's best class is above this: elsewhere they mean nothing."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from export.calibration import CLASS_FLOOR, SILU_FLOOR, percentile_range
-from training.fakequant import Grid, round_to, round_weights, silu
+from training.distill.fakequant import Grid, round_to, round_weights, silu
 
 Range = tuple[float, float]
 Activation = Callable[[str, torch.Tensor], torch.Tensor]

@@ -17,12 +17,12 @@ from device.system.fetch import sha256_of
 from export import ROOT
 from export.checkpoint import load_detector
 from export.weights import FOOTAGE_CACHE, weights
-from training.distillation import Distillation, Settings, run
-from training.pictures import Counts, Sources, compose, find_sources
-from training.quantaware import QuantAware, observed_ranges
+from training.distill.distillation import Distillation, Settings, run
+from training.distill.pictures import Counts, Sources, compose, find_sources
+from training.distill.quantaware import QuantAware, observed_ranges
 from training.report import write_report
 from training.runs import Run, fresh_folder
-from training.teaching import Lessons, prepare, to_tensor
+from training.distill.teaching import Lessons, prepare, to_tensor
 
 CLASSES = 80
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.fakequant import PIECE, SIGMOID, Grid, round_to, round_weights, silu
+from training.distill.fakequant import PIECE, SIGMOID, Grid, round_to, round_weights, silu
 
 
 def test_ok__same_as_pytorchs_own() -> None:

@@ -1,0 +1,1 @@
+"""The door: faces found, aligned, embedded and compared."""

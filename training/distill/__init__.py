@@ -1,0 +1,1 @@
+"""The default detector, by quantization-aware self-distillation."""
