@@ -20,9 +20,9 @@ from export.weights import FOOTAGE_CACHE, weights
 from training.distill.distillation import Distillation, Settings, run
 from training.distill.pictures import Counts, Sources, compose, find_sources
 from training.distill.quantaware import QuantAware, observed_ranges
+from training.distill.teaching import Lessons, prepare, to_tensor
 from training.report import write_report
 from training.runs import Run, fresh_folder
-from training.distill.teaching import Lessons, prepare, to_tensor
 
 CLASSES = 80
 

@@ -17,8 +17,8 @@ from training.distill.command import distil
 from training.distill.distillation import Settings, distillation_loss, learning_rate
 from training.distill.pictures import Counts, Sources, compose, find_sources
 from training.distill.quantaware import CLASS_FLOOR, Float, QuantAware, Rounded, observed_ranges
-from training.runs import Run
 from training.distill.teaching import prepare, to_tensor
+from training.runs import Run
 
 SIZE = 64
 COUNTS = Counts(jittered=4, mosaics=4, mixed=4, pets=2, video=3)
