@@ -52,15 +52,27 @@ def read_picture(path: Path) -> Image:
     return decode_picture(content, str(path))
 
 
-def decode_picture(content: bytes, name: str) -> Image:
-    """Decode a picture that is in memory: see `read_picture`. `name` says in errors which one it was."""
+def decode_picture(content: bytes, name: str, flags: int = cv2.IMREAD_COLOR_RGB) -> Image:
+    """Decode a picture that is in memory: see `read_picture`. `name` says in errors which one it was.
+
+    `flags` may be OpenCV's for a reduced picture, `cv2.IMREAD_REDUCED_COLOR_2` to `_8`: the result is then BGR.
+    """
+    measure_picture(content, name)
+    try:
+        return _decode(content, flags)
+    except _Unreadable as error:
+        raise InputError(f"{name} {error}") from None
+
+
+def measure_picture(content: bytes, name: str) -> tuple[int, int]:
+    """Width and height in pixels as stored, before any turning, of a file that is complete. Raises InputError."""
     try:
         width, height = _measure(content)
         if width * height > MAX_PIXELS:
             raise _Unreadable(f"is {width} x {height} pixels, above the limit of {MAX_PIXELS:,}; scale it down first")
-        return _decode(content)
     except _Unreadable as error:
         raise InputError(f"{name} {error}") from None
+    return width, height
 
 
 def _measure(content: bytes) -> tuple[int, int]:
@@ -152,11 +164,11 @@ _FORMATS: dict[bytes, Callable[[bytes], tuple[int, int]]] = {
 }
 
 
-def _decode(content: bytes) -> Image:
+def _decode(content: bytes, flags: int) -> Image:
     """Decode by OpenCV, which also applies the orientation; its own complaints are kept off stderr."""
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         image = None
     finally:
