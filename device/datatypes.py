@@ -1,4 +1,4 @@
-"""What passes between the rooms: frames, detections, tracks, events. All frozen, none with behaviour."""
+"""What passes between the rooms: frames, detections, faces, tracks, events. All frozen, none with behaviour."""
 
 from __future__ import annotations
 
@@ -40,6 +40,19 @@ class Detection:
     confidence: float
     class_id: int
     label: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one picture.
+
+    `landmarks` is 5x2 float32 in pixels of the picture: eyes, nose tip, corners of the mouth, each from left to right
+    as seen on an upright face (so the person's right eye comes first). They may lie beyond the picture's edge.
+    """
+
+    xyxy: Box
+    confidence: float
+    landmarks: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

