@@ -7,13 +7,14 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from device.inference.manifest import Bundle, load_bundle
+from device.inference.manifest import Bundle, Runtime, Task, load_bundle
 from export import ROOT
+from export.calibration import UNIT, Normalisation
 
 BUNDLES = ROOT / ".cache" / "bundles"
 """Exports of others' weights: never committed."""
@@ -21,14 +22,21 @@ MODELS = ROOT / "models"
 """Sereno's own."""
 
 
+Precision = Literal["int8", "fp32"]
+
+
 @dataclass(frozen=True)
 class ModelContent:
-    """One model file of a bundle. `outputs`: positions of the six heads in the runtime's own list of outputs."""
+    """One model file of a bundle.
 
-    runtime: Literal["litert", "onnxruntime"]
-    precision: Literal["int8", "fp32"]
+    `outputs`: positions in the runtime's own list of outputs, in the order the decoder wants them; None takes them as
+    they come.
+    """
+
+    runtime: Runtime
+    precision: Precision
     content: bytes
-    outputs: Sequence[int]
+    outputs: Sequence[int] | None = None
 
     @property
     def path(self) -> str:
@@ -36,25 +44,54 @@ class ModelContent:
         return "model.tflite" if self.runtime == "litert" else "model.onnx"
 
 
+def picture_input(
+    size: int,
+    precision: Precision,
+    normalisation: Normalisation = UNIT,
+    *,
+    letterbox: Mapping[str, Any] | None = None,
+    resize: Literal["stretch", "shorter-crop"] = "stretch",
+) -> dict[str, Any]:
+    """The manifest's `input` of a network of [1, size, size, 3] RGB; `resize` counts where there is no letterbox."""
+    mean, std = ([int(value) if value == int(value) else value for value in values] for values in normalisation)
+    return {
+        "width": size,
+        "height": size,
+        "layout": "NHWC",
+        "dtype": "int8" if precision == "int8" else "float32",
+        "color": "RGB",
+        "mean": mean,
+        "std": std,
+        **({"letterbox": dict(letterbox)} if letterbox else {"resize": resize}),
+    }
+
+
 @dataclass
 class Draft:
-    """What is known of a detector bundle; `metrics` and `card` come last, when its files have been measured."""
+    """What is known of a bundle; `metrics` and `card` come last, when its files have been measured."""
 
     name: str
     version: str
-    size: int
-    labels: Sequence[str]
+    task: Task
+    input: Mapping[str, Any]
+    output: Mapping[str, Any]
     files: Sequence[ModelContent]
     licence: str
     provenance: dict[str, Any]
-    confidence: float = 0.4
+    labels: Sequence[str] = ()
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     card: str = ""
 
     @property
-    def precision(self) -> str:
+    def precision(self) -> Precision:
         """Of its files: int8 or fp32."""
         return self.files[0].precision
+
+    @property
+    def size(self) -> int:
+        """Width of its input, in pixels."""
+        return int(self.input["width"])
 
     def manifest(self) -> dict[str, Any]:
         """`manifest.json`, schema 1."""
@@ -62,21 +99,12 @@ class Draft:
             "schema": 1,
             "name": self.name,
             "version": self.version,
-            "task": "detect",
+            "task": self.task,
             "files": [_file_entry(file) for file in self.files],
-            "input": {
-                "width": self.size,
-                "height": self.size,
-                "layout": "NHWC",
-                "dtype": "int8" if self.precision == "int8" else "float32",
-                "color": "RGB",
-                "mean": [0, 0, 0],
-                "std": [255, 255, 255],
-                "letterbox": {"value": 114, "center": True},
-            },
-            "output": {"decode": "yolov8-heads", "strides": [8, 16, 32], "reg_max": 16},
+            "input": dict(self.input),
+            "output": dict(self.output),
             "labels": list(self.labels),
-            "thresholds": {"confidence": self.confidence, "iou": 0.7},
+            "thresholds": dict(self.thresholds),
             "metrics": self.metrics,
             "provenance": self.provenance,
             "licence": self.licence,
@@ -103,7 +131,8 @@ class Draft:
     def _fill(self, folder: Path) -> None:
         for file in self.files:
             (folder / file.path).write_bytes(file.content)
-        (folder / "labels.txt").write_text("".join(f"{label}\n" for label in self.labels), encoding="utf-8")
+        if self.labels:
+            (folder / "labels.txt").write_text("".join(f"{label}\n" for label in self.labels), encoding="utf-8")
         (folder / "MODEL_CARD.md").write_text(self.card or f"# {self.name}\n", encoding="utf-8")
         text = json.dumps(self.manifest(), indent=1, ensure_ascii=False)
         (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
@@ -126,7 +155,7 @@ def _file_entry(file: ModelContent) -> dict[str, Any]:
         "precision": file.precision,
         "sha256": hashlib.sha256(file.content).hexdigest(),
         "bytes": len(file.content),
-        "outputs": list(file.outputs),
+        **({} if file.outputs is None else {"outputs": list(file.outputs)}),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,12 @@ from device.inference.letterbox import Letterbox
 from export import ROOT
 
 Range = tuple[float, float]
+Tensor = npt.NDArray[np.float32]
+Normalisation = tuple[Sequence[float], Sequence[float]]
+"""A manifest's `mean` and `std`, one a channel: the network's number for a pixel is (pixel - mean) / std."""
+
+UNIT: Normalisation = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+"""Pixels become 0 to 1."""
 
 PERCENTILE = 97.0
 """Of the pictures' own extremes: the few with an outlier do not stretch the range that all share."""
@@ -66,16 +72,25 @@ def letterboxed(files: Sequence[Path], size: int) -> list[Image]:
     return squares
 
 
-def as_input(square: Image) -> npt.NDArray[np.float32]:
-    """SxSx3 uint8 -> [1, S, S, 3] float32, 0 to 1."""
-    return square[None].astype(np.float32) / np.float32(255)
+def as_input(square: Image, normalisation: Normalisation = UNIT) -> Tensor:
+    """SxSx3 uint8 -> [1, S, S, 3] float32, what the network takes: 0 to 1 unless told otherwise."""
+    mean, std = (np.array(values, np.float32) for values in normalisation)
+    return (square[None].astype(np.float32) - mean) / std
 
 
-def floored(ranges: Mapping[str, Range], names: Iterable[str], floor: float) -> dict[str, Range]:
-    """The ranges, with those of `names` beginning no lower than `floor`."""
-    return dict(ranges) | {name: (max(ranges[name][0], floor), ranges[name][1]) for name in names}
+def pixel_span(normalisation: Normalisation = UNIT) -> Range:
+    """The smallest and the largest number that a pixel of any channel can become."""
+    mean, std = (np.array(values, np.float64) for values in normalisation)
+    return float(((0 - mean) / std).min()), float(((255 - mean) / std).max())
 
 
-def percentile_range(lows: npt.NDArray[np.floating], highs: npt.NDArray[np.floating]) -> Range:
+def floored(ranges: Mapping[str, Range], floors: Mapping[str, float]) -> dict[str, Range]:
+    """The ranges, with those that `floors` names beginning no lower than it says."""
+    return dict(ranges) | {name: (max(ranges[name][0], floor), ranges[name][1]) for name, floor in floors.items()}
+
+
+def percentile_range(
+    lows: npt.NDArray[np.floating], highs: npt.NDArray[np.floating], percentile: float = PERCENTILE
+) -> Range:
     """The range of a tensor from each picture's smallest and largest value."""
-    return float(np.percentile(lows, 100 - PERCENTILE)), float(np.percentile(highs, PERCENTILE))
+    return float(np.percentile(lows, 100 - percentile)), float(np.percentile(highs, percentile))

@@ -19,8 +19,8 @@ from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, load_bundle
 from device.inference.tensors import Interpreter
 from device.system.fetch import sha256_of
-from export import litert, onnx_graph
-from export.bundle import Draft, ModelContent, git_commit
+from export import detector_litert, detector_onnx
+from export.bundle import Draft, ModelContent, git_commit, picture_input
 from export.calibration import Range, calibration_files, letterboxed
 from export.card import write_card
 from export.checkpoint import ChannelLast, labels_of, load_detector, raw_heads
@@ -32,7 +32,10 @@ from export.verification import Measured, floor_for, measure, metrics, shortfall
 
 Say = Callable[[str], None]
 
-_CONVERTERS: Mapping[str, Any] = {"litert": litert, "onnxruntime": onnx_graph}
+CONFIDENCE = 0.4
+"""Detections below it are not told unless a configuration says otherwise."""
+
+_CONVERTERS: Mapping[str, Any] = {"litert": detector_litert, "onnxruntime": detector_onnx}
 
 
 class Sized:
@@ -117,8 +120,11 @@ def _draft(recipe: Recipe, product: Product, shared: Sized, data: Path) -> Draft
     return Draft(
         name=product.name,
         version=recipe.version,
-        size=product.size,
+        task="detect",
+        input=picture_input(product.size, product.precision, letterbox={"value": 114, "center": True}),
+        output={"decode": "yolov8-heads", "strides": [8, 16, 32], "reg_max": 16},
         labels=labels_of(load_detector(recipe.checkpoint)),
+        thresholds={"confidence": CONFIDENCE, "iou": 0.7},
         files=files,
         licence=recipe.licence,
         provenance=_provenance(recipe, product, data),

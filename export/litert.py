@@ -1,4 +1,8 @@
-"""LiteRT files: float from PyTorch by litert-torch, static int8 from that by ai-edge-quantizer."""
+"""LiteRT files of any network: float from PyTorch by litert-torch, static int8 by ai-edge-quantizer.
+
+What is particular to one family (whose ranges end where, in which order its outputs come) is with that family:
+`export.detector_litert`, `export.keras_litert`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from device.datatypes import Image
-from export.calibration import CLASS_FLOOR, SILU_FLOOR, Range, as_input, floored, percentile_range
-from export.checkpoint import HEADS
-
-SIGNATURE = "serving_default"
-INPUT = "args_0"
+from export.calibration import PERCENTILE, Range, Tensor, floored, percentile_range
 
 
 def convert(network: nn.Module, size: int) -> bytes:
@@ -32,38 +31,46 @@ def convert(network: nn.Module, size: int) -> bytes:
         return bytes(litert_torch.convert(network.eval(), (torch.zeros(1, size, size, 3),)).model_content())
 
 
-def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
+def calibrate(
+    float_file: bytes,
+    inputs: Iterable[Tensor],
+    span: Range,
+    *,
+    percentile: float = PERCENTILE,
+    floors: Mapping[str, float] | None = None,
+) -> dict[str, Range]:
     """What each tensor of the graph spans over the pictures.
 
     ai-edge-quantizer's own rule is a moving average of each picture's extremes, which the last pictures rule. Here all
-    extremes are kept, and their 97th percentile is taken.
+    extremes are kept, and a percentile of them is taken.
 
     Args:
-        float_file: from `convert`.
-        squares: letterboxed pictures, SxSx3 uint8 RGB.
+        float_file: one picture in; from `convert` or `export.keras_litert.convert`.
+        inputs: what the network takes, [1, H, W, 3] float32 each: `export.calibration.as_input`.
+        span: what its numbers for pixels can be at all, `export.calibration.pixel_span`: the input gets exactly that.
+        percentile: of the pictures' own extremes; 100 takes the outermost.
+        floors: by a tensor's name, the lowest value worth a step of its scale.
     Returns:
-        (minimum, maximum) by tensor name; class logits and what SiLU is computed of floored, the input exactly 0 to 1.
+        (minimum, maximum) by tensor name.
     """
     with quiet():
         from ai_edge_quantizer import recipe
         from ai_edge_quantizer.calibrator import Calibrator
         from ai_edge_quantizer.recipe_manager import RecipeManager
 
+    signature, argument, tensor = input_names(float_file)
     rules = RecipeManager()
     rules.load_quantization_recipe(recipe.static_wi8_ai8())
-    samples = {SIGNATURE: [{INPUT: as_input(square)} for square in squares]}
+    samples = {signature: [{argument: picture} for picture in inputs]}
     with quiet():
         calibrator = Calibrator(float_file, num_threads=1, qsv_update_func=_append)
         calibrator.calibrate(samples, rules)
     ranges = {
-        name: percentile_range(np.ravel(found["min"]), np.ravel(found["max"]))
+        name: percentile_range(np.ravel(found["min"]), np.ravel(found["max"]), percentile)
         for name, found in calibrator.get_model_qsvs().items()
         if found
     }
-    taken, heads = tensor_names(float_file)
-    ranges = floored(ranges, before_sigmoid(float_file), SILU_FLOOR)
-    ranges = floored(ranges, heads[1::2], CLASS_FLOOR)
-    return ranges | {taken: (0.0, 1.0)}
+    return floored(ranges, floors or {}) | {tensor: span}
 
 
 def _append(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -73,18 +80,22 @@ def _append(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {key: np.concatenate([np.ravel(old[key]), np.ravel(new[key])]) for key in ("min", "max")}
 
 
-def before_sigmoid(float_file: bytes) -> list[str]:
-    """Names of the tensors that go into a sigmoid: here, each is what SiLU is computed of."""
-    from ai_edge_quantizer.utils import tfl_flatbuffer_utils as flatbuffers
+def input_names(file: bytes) -> tuple[str, str, str]:
+    """Of a file that takes one picture: its signature, the argument's name there, and the tensor's in the graph."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    model = flatbuffers.read_model(float_file)
-    [graph] = model.subgraphs
-    names = flatbuffers.TFL_OP_CODE_TO_NAME
-    return [
-        flatbuffers.get_tensor_name(graph.tensors[operator.inputs[0]])
-        for operator in graph.operators
-        if names.get(model.operatorCodes[operator.opcodeIndex].builtinCode) == "LOGISTIC"
-    ]
+    interpreter = Interpreter(model_content=file, num_threads=1)
+    [(signature, names)] = interpreter.get_signature_list().items()
+    [argument] = names["inputs"]
+    [given] = interpreter.get_input_details()
+    return signature, argument, given["name"]
+
+
+def output_names(file: bytes) -> list[str]:
+    """The outputs' tensors, in the runtime's own order."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    return [found["name"] for found in Interpreter(model_content=file, num_threads=1).get_output_details()]
 
 
 def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
@@ -100,27 +111,6 @@ def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
         quantizer.load_quantization_recipe(recipe.static_wi8_ai8())
         spans = {name: {"min": scalar(low), "max": scalar(high)} for name, (low, high) in ranges.items()}
         return bytes(quantizer.quantize(spans, enable_progress_bar=False, enable_progress_report=False).quantized_model)
-
-
-def tensor_names(file: bytes) -> tuple[str, Sequence[str]]:
-    """The input's name, and the outputs' in the order of HEADS."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=file, num_threads=1)
-    [given] = interpreter.get_input_details()
-    found = interpreter.get_output_details()
-    return given["name"], [found[index]["name"] for index in head_positions(file)]
-
-
-def head_positions(file: bytes) -> list[int]:
-    """Where each of HEADS stands in the runtime's list of outputs; the signature calls them output_0 … output_5."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=file, num_threads=1)
-    interpreter.allocate_tensors()
-    by_name = interpreter.get_signature_runner(SIGNATURE).get_output_details()
-    listed = [details["index"] for details in interpreter.get_output_details()]
-    return [listed.index(by_name[f"output_{number}"]["index"]) for number in range(len(HEADS))]
 
 
 @contextlib.contextmanager

@@ -1,11 +1,14 @@
-"""ONNX files: float from PyTorch, int8 as QDQ (uint8 activations, int8 weights per channel) by ONNX Runtime's tools."""
+"""ONNX files of any network: float from PyTorch, int8 as QDQ (uint8 activations, int8 weights per channel).
+
+What is particular to one family is with that family: `export.detector_onnx`, `export.keras_onnx`.
+"""
 
 from __future__ import annotations
 
 import io
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +16,18 @@ import onnx
 import torch
 from torch import nn
 
-from device.datatypes import Image
-from export.calibration import SILU_FLOOR, Range, as_input, floored, percentile_range
-from export.checkpoint import HEADS
+from export.calibration import PERCENTILE, Range, Tensor, floored, percentile_range
 from export.litert import quiet
 
 INPUT = "images"
 OPSET = 17
 
-QUANTIZED = ("Conv",)
-"""Convolutions are where the time goes. ONNX Runtime has no fast integer kernel for SiLU, and each further rounding
-takes the scores further from the float network's."""
 
+def convert(network: nn.Module, size: int, outputs: Sequence[str]) -> bytes:
+    """The network, which takes [1, size, size, 3] float32, as a float ONNX file without leftovers.
 
-def convert(network: nn.Module, size: int) -> bytes:
-    """The network, which takes [1, size, size, 3] float32, as a float ONNX file without leftovers."""
+    `outputs` names what it gives, in its order; the input is called `images`.
+    """
     import onnxslim
 
     stream = io.BytesIO()
@@ -40,7 +40,7 @@ def convert(network: nn.Module, size: int) -> bytes:
             dynamo=False,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(HEADS),
+            output_names=list(outputs),
         )
         slim = onnxslim.slim(onnx.load_from_string(stream.getvalue()))
     inferred = onnx.shape_inference.infer_shapes(slim)
@@ -50,8 +50,15 @@ def convert(network: nn.Module, size: int) -> bytes:
     return inferred.SerializeToString(deterministic=True)
 
 
-def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
-    """What each tensor of the graph spans over the pictures, by name; rules as `export.litert.calibrate`."""
+def calibrate(
+    float_file: bytes,
+    inputs: Iterable[Tensor],
+    span: Range,
+    *,
+    percentile: float = PERCENTILE,
+    floors: Mapping[str, float] | None = None,
+) -> dict[str, Range]:
+    """What each tensor of the graph spans over the pictures, by name; arguments as `export.litert.calibrate`."""
     import onnxruntime
     from onnxruntime.quantization.calibrate import MinMaxCalibrater
 
@@ -63,43 +70,25 @@ def calibrate(float_file: bytes, squares: Sequence[Image]) -> dict[str, Range]:
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(augmented), options, providers=["CPUExecutionProvider"])
     reduced = [found.name for found in session.get_outputs() if found.name.endswith(("_ReduceMin", "_ReduceMax"))]
-    seen = [[float(np.min(value)) for value in session.run(reduced, {INPUT: as_input(square)})] for square in squares]
+    [given] = session.get_inputs()
+    seen = [[float(np.min(value)) for value in session.run(reduced, {given.name: picture})] for picture in inputs]
     columns = dict(zip(reduced, np.array(seen).T, strict=True))
     names = [name.removesuffix("_ReduceMin") for name in reduced if name.endswith("_ReduceMin")]
-    ranges = {name: percentile_range(columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"]) for name in names}
-    nodes = onnx.load_from_string(float_file).graph.node
-    before = [node.input[0] for node in nodes if node.op_type == "Sigmoid"]
-    return floored(ranges, before, SILU_FLOOR) | {INPUT: (0.0, 1.0)}
+    ranges = {
+        name: percentile_range(columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"], percentile) for name in names
+    }
+    return floored(ranges, floors or {}) | {given.name: span}
 
 
-def kept_in_float(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions that are not quantized.
+def quantize(
+    float_file: bytes, ranges: Mapping[str, Range], operations: Sequence[str] = ("Conv",), kept: Sequence[str] = ()
+) -> bytes:
+    """The int8 file; it takes and gives float32.
 
-    Those of the first stages, on maps of a quarter of the picture's side and more: they have few channels, so that
-    integers gain no time there, and most of the rounding error is theirs (two thirds at 640, on training photos). And
-    the last ones, which compute the heads: NumPy reads those as float, so that rounding them would save nothing and
-    would cut the best scores off where the range ends.
+    Args:
+        operations: types of the nodes that become integer.
+        kept: names of nodes that stay float all the same.
     """
-    sides = {value.name: value.type.tensor_type.shape.dim[2].dim_value for value in model.graph.value_info}
-    picture = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    first = [node.name for node in convolutions if sides.get(node.output[0], 0) * 4 >= picture]
-    return [*first, *_head_convolutions(model)]
-
-
-def _head_convolutions(model: onnx.ModelProto) -> list[str]:
-    maker = {output: node for node in model.graph.node for output in node.output}
-    found = []
-    for head in HEADS:
-        node = maker[head]
-        while node.op_type != "Conv":
-            node = maker[node.input[0]]
-        found.append(node.name)
-    return found
-
-
-def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
-    """The int8 file; it takes and gives float32."""
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -115,15 +104,9 @@ def quantize(float_file: bytes, ranges: Mapping[str, Range]) -> bytes:
             activation_qType=QuantType.QUInt8,
             tensors_range=TensorsData(CalibrationMethod.MinMax, spans),
             nodes_to_quantize=[],
-            nodes_to_exclude=kept_in_float(model),
-            op_types_to_quantize=list(QUANTIZED),
+            nodes_to_exclude=list(kept),
+            op_types_to_quantize=list(operations),
             extra_options={},
         )
         quantizer.quantize_model()
     return quantizer.model.model.SerializeToString(deterministic=True)
-
-
-def head_positions(file: bytes) -> list[int]:
-    """Where each of HEADS stands in the file's list of outputs."""
-    listed = [output.name for output in onnx.load_from_string(file).graph.output]
-    return [listed.index(head) for head in HEADS]

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from device.errors import ConfigError, InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, load_bundle
-from export import litert, onnx_graph
+from export import detector_litert as litert
+from export import detector_onnx as onnx_graph
 from export.__main__ import main
 from export.calibration import calibration_files, letterboxed
 from export.checkpoint import ChannelLast, load_detector, raw_heads
