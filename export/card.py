@@ -8,14 +8,23 @@ from dataclasses import dataclass
 from export.bundle import Draft
 from export.parity import Parity
 
+LIMITS = """\
+It misses and mistakes things, small and dark ones most. It was never tested for telling people apart, and must not
+decide anything about them. COCO is a collection of web photos: measure on your own camera's pictures before you
+rely on it."""
+"""Of a detector of COCO's classes."""
+
 
 @dataclass(frozen=True)
 class Story:
-    """What only the maker knows: one paragraph on what the model is, and the lines on the data it saw."""
+    """What only the maker knows: one paragraph on what the model is, the lines on the data it saw, what float network
+    it is compared with, and what it is not good for."""
 
     what: str
     data: Sequence[str]
     command: str
+    compared: str = "the official network in PyTorch"
+    limits: str = LIMITS
 
 
 def write_card(draft: Draft, story: Story, results: str, closeness: dict[str, Parity], counts: str) -> str:
@@ -56,7 +65,7 @@ Commit `{draft.provenance.get("git_commit", "unknown")}`. Data:
 ## What it scores
 
 mAP50-95 / mAP50 in points, by COCO's rules, confidence from 0.001, each box with its best class, on {counts}.
-All columns are the device's own detector; "float" is the official network in PyTorch.
+All columns are the device's own detector; "float" is {story.compared}.
 
 {results}
 
@@ -68,7 +77,5 @@ confidence; 0 is the same):
 
 ## What it is not
 
-It misses and mistakes things, small and dark ones most. It was never tested for telling people apart, and must not
-decide anything about them. COCO is a collection of web photos: measure on your own camera's pictures before you
-rely on it.
+{story.limits}
 """

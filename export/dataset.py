@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from device.datatypes import Image
 from device.errors import InputError
-from export.calibration import read_picture
+from export.calibration import calibration_files, read_picture
 from export.metrics import Truth
 
 GREY = 114
@@ -101,3 +102,33 @@ def fingerprint(files: Sequence[Path]) -> str:
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Material:
+    """The pictures of an export: those that the ranges of int8 come from, and those that it is measured on.
+
+    `dataset` and `split` name the latter in manifest and card; `floors` is the entry of the table of floors.
+    """
+
+    calibration: Sequence[Path]
+    held_out: Sequence[Labelled]
+    dataset: str
+    split: str = "val"
+    floors: str = "detect"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """What the manifest says beyond what the export knows by itself."""
+
+    @property
+    def objects(self) -> int:
+        """How many are labelled in the pictures that it is measured on."""
+        return sum(len(picture.truth.class_ids) for picture in self.held_out)
+
+
+def coco(data: Path, *, calibrate: bool = True) -> Material:
+    """What detectors of COCO's classes are exported with: `data/coco/images/{train,val}` and `coco/labels/val`.
+
+    Raises:
+        InputError: the pictures are missing; those of `train` only where `calibrate`.
+    """
+    return Material(calibration_files(data) if calibrate else (), labelled_pictures(data / "coco"), "COCO val2017")

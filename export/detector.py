@@ -20,11 +20,11 @@ from device.inference.manifest import Bundle, load_bundle
 from device.inference.tensors import Interpreter
 from device.system.fetch import sha256_of
 from export import detector_litert, detector_onnx
-from export.bundle import Draft, ModelContent, git_commit, picture_input
-from export.calibration import Range, calibration_files, letterboxed
+from export.bundle import Draft, ModelContent, Precision, git_commit, picture_input
+from export.calibration import Range, letterboxed
 from export.card import write_card
-from export.checkpoint import ChannelLast, labels_of, load_detector, raw_heads
-from export.dataset import Labelled, fingerprint, labelled_pictures
+from export.checkpoint import STRIDES, ChannelLast, labels_of, load_detector, raw_heads
+from export.dataset import Labelled, Material, coco, fingerprint, labelled_pictures
 from export.parity import Parity, parity, require_same
 from export.recipes import Product, Recipe
 from export.reference import TorchInterpreter
@@ -41,9 +41,9 @@ _CONVERTERS: Mapping[str, Any] = {"litert": detector_litert, "onnxruntime": dete
 class Sized:
     """What all bundles of one size share: the float files, the pictures, the ranges, the float network's figures."""
 
-    def __init__(self, recipe: Recipe, size: int, data: Path, pictures: Sequence[Labelled]) -> None:
-        self._recipe, self._size, self._data = recipe, size, data
-        self.pictures = pictures
+    def __init__(self, recipe: Recipe, size: int, material: Material) -> None:
+        self._recipe, self._size, self.material = recipe, size, material
+        self.pictures = material.held_out
         self._float: dict[tuple[str, Path], bytes] = {}
         self._ranges: dict[str, dict[str, Range]] = {}
 
@@ -67,8 +67,8 @@ class Sized:
 
     @cached_property
     def calibration_squares(self) -> list[Image]:
-        """The calibration photos, letterboxed. Raises InputError where there are none."""
-        return letterboxed(calibration_files(self._data), self._size)
+        """The calibration photos, letterboxed."""
+        return letterboxed(self.material.calibration, self._size)
 
     @cached_property
     def reference(self) -> TorchInterpreter:
@@ -82,11 +82,11 @@ class Sized:
         return self._measured
 
 
-def export(recipe: Recipe, data: Path, say: Say, floors: Path | None = None) -> list[Bundle]:
+def export(recipe: Recipe, data: Path | Material, say: Say, floors: Path | None = None) -> list[Bundle]:
     """Make, measure and write each bundle of the recipe.
 
     Args:
-        data: folder with `coco/images/{train,val}` and `coco/labels/val`.
+        data: folder with `coco/images/{train,val}` and `coco/labels/val`, or other pictures.
         say: takes each line for the person who waits.
         floors: table of floors; default tests/floors.json.
     Raises:
@@ -95,20 +95,19 @@ def export(recipe: Recipe, data: Path, say: Say, floors: Path | None = None) -> 
     """
     torch.set_num_threads(1)
     # What is missing is better said now than after minutes of conversion.
-    if any(product.precision == "int8" for product in recipe.products):
-        calibration_files(data)
-    pictures = labelled_pictures(data / "coco")
+    quantized = any(product.precision == "int8" for product in recipe.products)
+    material = data if isinstance(data, Material) else coco(data, calibrate=quantized)
     written = []
-    shared = {size: Sized(recipe, size, data, pictures) for size in {product.size for product in recipe.products}}
+    shared = {size: Sized(recipe, size, material) for size in {product.size for product in recipe.products}}
     for product in recipe.products:
         say(f"{product.name}: converting")
-        draft = _draft(recipe, product, shared[product.size], data)
+        draft = _draft(recipe, product, shared[product.size])
         written.append(_verified(recipe, product, draft, shared[product.size], say, floors))
         say(f"{product.name}: written to {written[-1].path}\n")
     return written
 
 
-def _draft(recipe: Recipe, product: Product, shared: Sized, data: Path) -> Draft:
+def _draft(recipe: Recipe, product: Product, shared: Sized) -> Draft:
     """The bundle but for its figures."""
     files = []
     for runtime in product.runtimes:
@@ -120,18 +119,25 @@ def _draft(recipe: Recipe, product: Product, shared: Sized, data: Path) -> Draft
     return Draft(
         name=product.name,
         version=recipe.version,
-        task="detect",
-        input=picture_input(product.size, product.precision, letterbox={"value": 114, "center": True}),
-        output={"decode": "yolov8-heads", "strides": [8, 16, 32], "reg_max": 16},
-        labels=labels_of(load_detector(recipe.checkpoint)),
-        thresholds={"confidence": CONFIDENCE, "iou": 0.7},
         files=files,
         licence=recipe.licence,
-        provenance=_provenance(recipe, product, data),
+        provenance=_provenance(recipe, product, shared.material),
+        **described(labels_of(load_detector(recipe.checkpoint)), product.size, product.precision),
     )
 
 
-def _provenance(recipe: Recipe, product: Product, data: Path) -> dict[str, Any]:
+def described(labels: Sequence[str], size: int, precision: Precision) -> dict[str, Any]:
+    """What the device must know of any YOLOv8 of this size: the part of a draft that is the same for all."""
+    return {
+        "task": "detect",
+        "input": picture_input(size, precision, letterbox={"value": 114, "center": True}),
+        "output": {"decode": "yolov8-heads", "strides": list(STRIDES), "reg_max": 16},
+        "labels": labels,
+        "thresholds": {"confidence": CONFIDENCE, "iou": 0.7},
+    }
+
+
+def _provenance(recipe: Recipe, product: Product, material: Material) -> dict[str, Any]:
     calibrated = product.precision == "int8"
     return {
         "base": {
@@ -142,9 +148,9 @@ def _provenance(recipe: Recipe, product: Product, data: Path) -> dict[str, Any]:
         "checkpoint": {"file": recipe.checkpoint.name, "sha256": sha256_of(recipe.checkpoint)},
         "command": recipe.story.command,
         "git_commit": git_commit(),
-        "dataset": fingerprint(calibration_files(data)) if calibrated else "none",
+        "dataset": fingerprint(material.calibration) if calibrated else "none",
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        **_training(recipe.checkpoint.with_name("report.json")),
+        **(material.provenance or _training(recipe.checkpoint.with_name("report.json"))),
     }
 
 
@@ -159,7 +165,8 @@ def _training(report: Path) -> dict[str, Any]:
 
 def _verified(recipe: Recipe, product: Product, draft: Draft, shared: Sized, say: Say, floors: Path | None) -> Bundle:
     """Measure a draft in a scratch folder, hold it to its floors, and write it with its figures and its card."""
-    counts = {"images": len(shared.pictures), "instances": sum(len(p.truth.class_ids) for p in shared.pictures)}
+    material = shared.material
+    counts = {"images": len(shared.pictures), "instances": material.objects}
     with tempfile.TemporaryDirectory() as scratch:
         bundle = draft.write(Path(scratch))
         reference = shared.measured_reference(bundle)
@@ -170,13 +177,15 @@ def _verified(recipe: Recipe, product: Product, draft: Draft, shared: Sized, say
         say(f"{name}: class KL to float {found.class_kl:.4f}, largest difference of a logit {found.largest:.3g}")
         if product.precision == "fp32":
             require_same(found, f"{product.name}, {name}")
-    floor = floor_for(product.precision, product.size, *([floors] if floors else []))
+    floor = floor_for(product.precision, product.size, *([floors] if floors else []), entry=material.floors)
     failed = [sentence for candidate in measured for sentence in shortfalls(reference, candidate, floor)]
     if failed:
         raise InputError(f"{product.name} is not written: {'; '.join(failed)}")
     for candidate, (name, found) in zip(measured, closeness.items(), strict=True):
-        draft.metrics += metrics(reference, candidate, found, "COCO val2017", name, counts)
-    words = f"{counts['images']} photos of COCO val2017 with {counts['instances']} objects"
+        draft.metrics += metrics(
+            reference, candidate, found, {"dataset": material.dataset, "split": material.split, "file": name, **counts}
+        )
+    words = f"{counts['images']} photos of {material.dataset} with {counts['instances']} objects"
     draft.card = write_card(draft, recipe.story, results, closeness, words)
     return draft.write(product.parent)
 

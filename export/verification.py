@@ -72,16 +72,20 @@ class Floor:
     view: float
 
 
-def floor_for(precision: str, size: int, path: Path = FLOORS) -> Floor:
-    """From the table of floors: `int8-320`, or `int8` for sizes it does not name. Raises InputError without either."""
+def floor_for(precision: str, size: int, path: Path = FLOORS, *, entry: str = "detect") -> Floor:
+    """From an entry of the table of floors: `int8-320`, or `int8` for sizes it does not name.
+
+    Raises:
+        InputError: there is neither.
+    """
     try:
-        table: Mapping[str, Any] = json.loads(path.read_text())["detect"]
+        table: Mapping[str, Any] = json.loads(path.read_text())[entry]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} must hold the floors that exports are held to: {error}") from error
-    entry = table.get(f"{precision}-{size}", table.get(precision))
-    if entry is None:
-        raise InputError(f"{path} has no floor detect.{precision}-{size}, nor detect.{precision}")
-    return Floor(float(entry["mean"]), float(entry["view"]))
+    floor = table.get(f"{precision}-{size}", table.get(precision))
+    if floor is None:
+        raise InputError(f"{path} has no floor {entry}.{precision}-{size}, nor {entry}.{precision}")
+    return Floor(float(floor["mean"]), float(floor["view"]))
 
 
 def shortfalls(reference: Measured, candidate: Measured, floor: Floor) -> list[str]:
@@ -117,18 +121,17 @@ def _cell(found: Accuracy) -> str:
 
 
 def metrics(
-    reference: Measured, candidate: Measured, closeness: Parity, dataset: str, file: str, counts: Mapping[str, int]
+    reference: Measured, candidate: Measured, closeness: Parity, common: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The manifest's entries for one file."""
+    """The manifest's entries for one file; `common` is in each: dataset, split, file and counts."""
     low, high = bootstrap_difference(reference.matches, candidate.matches)
-    common = {"dataset": dataset, "split": "val", "file": file, **counts}
     entries: list[dict[str, Any]] = []
     for index, view in enumerate(VIEWS):
         official, mine = reference.views[index], candidate.views[index]
-        entries += _pair(common | {"view": view.name}, official, mine)
-    entries += _pair(common | {"view": "mean of four"}, reference.mean, candidate.mean)
+        entries += _pair({**common, "view": view.name}, official, mine)
+    entries += _pair({**common, "view": "mean of four"}, reference.mean, candidate.mean)
     entries[-2]["difference_95"] = [round(low, 2), round(high, 2)]
-    entries.append(common | {"metric": "class KL to float", "float": 0.0, "quantized": round(closeness.class_kl, 4)})
+    entries.append({**common, "metric": "class KL to float", "float": 0.0, "quantized": round(closeness.class_kl, 4)})
     return entries
 
 
