@@ -1,0 +1,178 @@
+"""Aligned faces of people in folders, by the device's own detector and alignment, kept for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from device.access.alignment import align
+from device.access.face_detector import FaceDetector
+from device.capture.pictures import read_picture
+from device.datatypes import Image
+from device.errors import InputError
+from device.inference.interpreter import open_interpreter
+from device.inference.manifest import find_bundle, load_bundle
+from export import ROOT
+from export.datasets.folders import photos, subfolders
+
+CACHE = ROOT / ".cache" / "face-crops"
+DETECTOR = "yunet"
+FORM = 1
+"""Counted up when crops are made in another way: those kept before are not used again."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo of one person; `key` is `person/file` and unique in its set."""
+
+    path: Path
+    person: str
+
+    @property
+    def key(self) -> str:
+        """What pairs and reports call it."""
+        return f"{self.person}/{self.path.name}"
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Aligned faces: `faces` Nx112x112x3 uint8 RGB; `keys` and `people` name them; in `missed` no face was found."""
+
+    faces: npt.NDArray[np.uint8]
+    keys: tuple[str, ...]
+    people: tuple[str, ...]
+    missed: tuple[str, ...]
+    fingerprint: str
+
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """A number for each person, in the order of their names."""
+        return np.unique(np.array(self.people), return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Each person once, sorted: `names[labels[i]] == people[i]`."""
+        return tuple(sorted(set(self.people)))
+
+    def of(self, people: Sequence[str]) -> Crops:
+        """Those of some people only."""
+        wanted = set(people)
+        rows = [row for row, person in enumerate(self.people) if person in wanted]
+        return Crops(
+            self.faces[rows],
+            tuple(self.keys[row] for row in rows),
+            tuple(self.people[row] for row in rows),
+            tuple(key for key in self.missed if key.rsplit("/", 1)[0] in wanted),
+            hashlib.sha256(f"{self.fingerprint} {sorted(wanted)}".encode()).hexdigest(),
+        )
+
+
+def find_photos(folder: Path) -> list[Photo]:
+    """The photos of a folder that holds a folder for each person.
+
+    Raises:
+        InputError: there is no such folder, or no photo in any folder of it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; faces are photos in a folder for each person")
+    found = [Photo(path, person.name) for person in subfolders(folder) for path in photos(person)]
+    if not found:
+        raise InputError(f"{folder} holds no photos in folders: faces are photos in a folder for each person")
+    return found
+
+
+class Aligner:
+    """The device's way from a photo to an aligned face."""
+
+    def __init__(self, name: str = DETECTOR) -> None:
+        """Open the bundle of a face detector. Raises InputError where it is missing: `make models` makes it."""
+        bundle = load_bundle(find_bundle(name))
+        self._detector = FaceDetector(bundle, open_interpreter(bundle))
+        detector = self._detector
+        parts = [FORM, bundle.manifest.files[0].sha256, detector.confidence, detector.template.tobytes().hex()]
+        self.fingerprint = " ".join(map(str, parts))
+        """Changes when the same photo would give another crop."""
+
+    def face(self, image: Image) -> Image | None:
+        """The largest face of HxWx3 uint8 RGB as 112x112x3 uint8; None where there is none."""
+        found = self._detector.detect(image)
+        return align(image, found[0].landmarks, self._detector.template) if found else None
+
+
+def aligned_crops(found: Sequence[Photo], aligner: Aligner | None = None, cache: Path = CACHE) -> Crops:
+    """The largest face of each photo, aligned; from the cache where the same photos were aligned before.
+
+    Args:
+        found: from `find_photos`.
+        aligner: default `Aligner()`.
+        cache: folder of .npz files named by fingerprint; 25 KB a face.
+    Raises:
+        InputError: a photo cannot be read.
+    """
+    aligner = aligner or Aligner()
+    fingerprint = _fingerprint(found, aligner)
+    kept = cache / f"{fingerprint}.npz"
+    if kept.is_file() and (crops := _read(kept, fingerprint)) is not None:
+        return crops
+    faces, keys, people, missed = [], [], [], []
+    for photo in tqdm(found, desc="aligning faces", unit="photo", disable=None, leave=False):
+        face = aligner.face(read_picture(photo.path))
+        if face is None:
+            missed.append(photo.key)
+            continue
+        faces.append(face)
+        keys.append(photo.key)
+        people.append(photo.person)
+    if not faces:
+        raise InputError(f"no face was found in any of {len(found)} photos beside {found[0].path}")
+    crops = Crops(np.stack(faces), tuple(keys), tuple(people), tuple(missed), fingerprint)
+    _keep(crops, kept)
+    return crops
+
+
+def _fingerprint(found: Sequence[Photo], aligner: Aligner) -> str:
+    """Of the photos' content and names, and of what finds and aligns the faces in them."""
+    digest = hashlib.sha256(aligner.fingerprint.encode())
+    for photo in found:
+        try:
+            content = hashlib.sha256(photo.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InputError(f"the photo {photo.path} cannot be read: {error.strerror}") from None
+        digest.update(f"{photo.key} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _read(kept: Path, fingerprint: str) -> Crops | None:
+    """What was kept; None where the file is damaged."""
+    try:
+        with np.load(kept, allow_pickle=False) as content:
+            keys = tuple(content["keys"].tolist())
+            people = tuple(content["people"].tolist())
+            return Crops(content["faces"], keys, people, tuple(content["missed"].tolist()), fingerprint)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _keep(crops: Crops, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    scratch = kept.with_name(f".{kept.stem}-{os.getpid()}.npz")
+    try:
+        np.savez(
+            scratch,
+            faces=crops.faces,
+            keys=np.array(crops.keys, np.str_),
+            people=np.array(crops.people, np.str_),
+            missed=np.array(crops.missed, np.str_),
+        )
+        scratch.replace(kept)
+    finally:
+        scratch.unlink(missing_ok=True)
