@@ -28,7 +28,7 @@ FOLDERS = ("out", "resume")
 
 
 class Run:
-    """A folder under `runs/`: config.yaml, log.txt, environment.json, checkpoints, report.html, report.json and PNGs.
+    """A folder under `runs/`: config.yaml, inputs.json, log.txt, environment.json, checkpoints and the report.
 
     Attributes:
         path: the folder.
@@ -82,6 +82,22 @@ class Run:
         """
         with replacing(self.path / name) as scratch:
             yield scratch
+
+    def same(self, name: str, value: Any) -> None:
+        """Note what the run works on, such as a dataset's fingerprint, in inputs.json; refuse another when resumed.
+
+        Raises:
+            ConfigError: it was something else when the run was begun.
+        """
+        file = self.path / "inputs.json"
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if name in known and known[name] != plain(value):
+            raise ConfigError(
+                f"{self.path} was begun with {name} {_say(known[name])}, and it is {_say(plain(value))} now: "
+                "put back what it was, or begin a new run by --out"
+            )
+        if name not in known:
+            self.write_json("inputs.json", {**known, name: value})
 
     @property
     def again(self) -> str:
@@ -144,12 +160,26 @@ def asked(context: click.Context) -> dict[str, Any]:
     return {"family": context.command.name, **given}
 
 
+def effective(context: click.Context) -> dict[str, Any]:
+    """The settings that `open_run` will have, without touching the disk: so the data can be looked at before.
+
+    Raises:
+        ConfigError: a flag contradicts the run that is to be resumed, or there is none.
+    """
+    resume, config = context.params.get("resume"), plain(asked(context))
+    if resume is None:
+        return dict(config)
+    known = read_config(Path(resume))
+    _refuse_changes(Path(resume), known, config)
+    return known
+
+
 def open_run(context: click.Context) -> Run:
-    """The run that a command with `--out` and `--resume` asks for, and `asked` of it."""
+    """The run that a command with `--out` and `--resume` asks for, with the settings of its other flags."""
     resume, out = context.params.get("resume"), context.params.get("out")
     if resume is not None and out is not None and Path(out).absolute() != Path(resume).absolute():
         raise ConfigError(f"--resume {resume} goes on in its own folder: leave --out {out} out")
-    config = asked(context)
+    config = effective(context)
     folder = resume or out or fresh_folder(str(config["family"]))
     return Run(Path(folder), config, resume=resume is not None)
 

@@ -17,12 +17,13 @@ from device.system.fetch import sha256_of
 from export import ROOT
 from export.checkpoint import load_detector
 from export.weights import FOOTAGE_CACHE, weights
-from training.distill.distillation import Distillation, Settings, run
+from training.distill.distillation import Distillation, Settings, run, save
 from training.distill.pictures import Counts, Sources, compose, find_sources
 from training.distill.quantaware import QuantAware, observed_ranges
+from training.distill.report import write_report
 from training.distill.teaching import Lessons, prepare, to_tensor
-from training.report import write_report
-from training.runs import Run, fresh_folder
+from training.interruption import Interruption
+from training.runs import Run, effective, open_run
 
 CLASSES = 80
 
@@ -40,7 +41,6 @@ def default_data() -> Path:
 )
 @click.option(
     "--weights",
-    "base",
     type=click.Path(path_type=Path, exists=True),
     help="The detector to start from and to copy [default: yolov8n.pt, fetched].",
 )
@@ -53,32 +53,26 @@ def default_data() -> Path:
 @click.option("--rate", default=Settings.rate, show_default=True, help="Adam's learning rate; 4e-5 diverges.")
 @click.option("--seed", default=0, show_default=True, help="Of pictures and their order.")
 @click.option("--threads", default=max(1, (os.cpu_count() or 2) // 2), show_default=True, help="Threads of PyTorch.")
-def detector_distill(
-    data: Path | None,
-    base: Path | None,
-    out: Path | None,
-    resume: Path | None,
-    size: int,
-    steps: int,
-    rate: float,
-    seed: int,
-    threads: int,
-) -> None:
+@click.pass_context
+def detector_distill(context: click.Context, **flags: object) -> None:
     """Teach YOLOv8n to say in int8 what it says in float.
 
     The float network looks at 2,900 unlabelled pictures once; a copy of it that rounds as the int8 file will round
     then learns to say the same. No labels are used. Ends with RUN/detector.pt; `python -m export sereno-coco-320
     --weights RUN/detector.pt` quantizes and verifies it and writes models/sereno-coco-320.
     """
-    torch.set_num_threads(threads)
-    data = data or default_data()
-    settings = Settings(steps=steps, rate=rate, seed=seed)
-    base = base or weights("yolov8n.pt")
-    folder = resume or out or fresh_folder("detector-distill")
-    config = {"size": size, "settings": asdict(settings), "pictures": asdict(Counts()), "base": sha256_of(base)}
-    run_folder = Run(folder, config, resume=resume is not None)
-    distil(run_folder, load_detector(base), _sources(data), Counts(), settings, size)
-    click.echo(f"{folder / 'detector.pt'}\n{folder / 'report.html'}")
+    del flags
+    config = effective(context)
+    torch.set_num_threads(config["threads"])
+    base = Path(config["weights"] or weights("yolov8n.pt"))
+    sources = _sources(Path(config["data"] or default_data()))
+    run_folder = open_run(context)
+    run_folder.same("weights", sha256_of(base))
+    run_folder.same("pictures", asdict(Counts()))
+    settings = Settings(steps=config["steps"], rate=config["rate"], seed=config["seed"])
+    with Interruption(run_folder) as interruption:
+        distil(run_folder, load_detector(base), sources, Counts(), settings, config["size"], interruption=interruption)
+    click.echo(f"{run_folder.path / 'detector.pt'}\n{run_folder.path / 'report.html'}")
 
 
 def _sources(data: Path) -> Sources:
@@ -94,6 +88,7 @@ def distil(
     settings: Settings,
     size: int,
     until: int | None = None,
+    interruption: Interruption | None = None,
 ) -> nn.Module:
     """The whole run, or its rest: pictures, teacher, ranges, training, checkpoint, report.
 
@@ -114,7 +109,9 @@ def distil(
         distillation.restore(torch.load(checkpoint, weights_only=True))
         say("going on at step %d of %d", distillation.step, settings.steps)
     for _ in run(distillation, checkpoint, say, until):
-        pass
+        if interruption is not None and interruption.asked:
+            save(checkpoint, distillation.state())
+            interruption.check()
     distillation.adopt_average()
     if distillation.step >= settings.steps:
         _finish(folder, distillation, student_detector, sources, size)
@@ -135,7 +132,8 @@ def _finish(folder: Run, distillation: Distillation, detector: nn.Module, source
     """Write the checkpoint in the form that `export` reads, and the report."""
     for parameter in detector.parameters():
         parameter.requires_grad_(False)
-    torch.save({"model": detector.eval()}, folder.path / "detector.pt")
+    with folder.writing("detector.pt") as scratch:
+        torch.save({"model": detector.eval()}, scratch)
     facts: dict[str, Any] = {
         "detector_sha256": sha256_of(folder.path / "detector.pt"),
         "pictures": len(distillation.lessons),

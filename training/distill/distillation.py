@@ -17,6 +17,7 @@ from tqdm import tqdm
 from export.calibration import CLASS_FLOOR
 from training.distill.quantaware import QuantAware, Range, Rounded
 from training.distill.teaching import Lesson, Lessons, flatten
+from training.filing import replacing
 
 BINS = 16
 
@@ -231,6 +232,5 @@ def _say_held_out(distillation: Distillation, say: Callable[[str], None]) -> Non
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
     """Write a checkpoint, whole or not at all."""
-    scratch = path.with_name(f".{path.name}.part")
-    torch.save(dict(state), scratch)
-    scratch.replace(path)
+    with replacing(path) as scratch:
+        torch.save(dict(state), scratch)

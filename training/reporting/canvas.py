@@ -16,6 +16,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 DPI = 110
 INK = "#1d2329"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4fa3", "#8c949b")
+MANY = (
+    "#4363d8", "#f58231", "#3cb44b", "#e6194b", "#911eb4", "#008080", "#f032e6", "#9a6324",
+    "#42b4e6", "#808000", "#800000", "#000075", "#e6a700", "#d9819b", "#7fb800", "#6a5acd",
+    "#a9a9a9", "#2e8b57", "#ff7256", "#4b3621", "#c71585", "#5f9ea0", "#b8860b", "#333333",
+)  # fmt: skip
+"""Where eight are too few: after Trubetskoy's twenty (sashamaps.net), less the pale ones."""
 GOOD, BAD = "#009e73", "#d62839"
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -46,6 +52,7 @@ def canvas(width: float, height: float) -> Figure:
     """An empty figure of so many inches, in the reports' style, that keeps its texts inside."""
     matplotlib.rcParams.update(STYLE)
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     FigureCanvasAgg(figure)
     return figure
 
@@ -57,15 +64,10 @@ def png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def colour(number: int, of: int) -> Any:
-    """The colour of a line among so many: eight that are easily told apart, else steps round the circle."""
-    if of <= len(PALETTE):
-        return PALETTE[number]
-    return (
-        PALETTE[number % len(PALETTE)]
-        if of > 24
-        else matplotlib.colormaps["tab20b" if number >= 20 else "tab20"](number % 20)
-    )
+def colour(number: int, of: int) -> str:
+    """The colour of a line among so many; above 24 they come again."""
+    colours = PALETTE if of <= len(PALETTE) else MANY
+    return colours[number % len(colours)]
 
 
 def percent(value: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import matplotlib
 import numpy as np
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from training.reporting.canvas import INK, PALETTE, canvas, colour, percent, png, scale_axis
@@ -62,7 +63,7 @@ def curves(
             axis.xaxis.get_major_locator().set_params(integer=True)
         if many:
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4 if columns == 1 else 2, fontsize=8)
-        else:
+        elif len(series) > 1:
             axis.legend(loc="best")
     return png(figure)
 
@@ -79,20 +80,21 @@ def confusion(matrix: ArrayLike, labels: Sequence[str], *, title: str = "") -> b
     side = min(22.0, max(4.8, 1.9 + 0.44 * classes))
     figure = canvas(side + 0.6, side)
     axis = figure.add_subplot()
-    total = np.maximum(counts.sum(1, keepdims=True), 1)
-    share = counts / total
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    right = np.eye(classes, dtype=bool)
     # The square root shows single mistakes beside a diagonal near 1.
-    axis.imshow(np.sqrt(share), cmap=matplotlib.colormaps["GnBu"], vmin=0, vmax=1.05, aspect="equal")
+    for colours, hidden in (("Blues", ~right), ("Oranges", right)):
+        shown = np.ma.masked_where(hidden | (counts == 0), np.sqrt(share))
+        axis.imshow(shown, cmap=matplotlib.colormaps[colours], vmin=-0.05, vmax=1.15, aspect="equal")
     small = 10 if classes <= 8 else 8.5 if classes <= 26 else 7
     if classes <= WRITTEN_CLASSES:
         for row, column in zip(*np.nonzero(counts), strict=True):
-            dark = share[row, column] > 0.36
+            dark = share[row, column] > 0.45
             text = f"{counts[row, column]:g}"
             if classes <= 8:
                 text += f"\n{100 * share[row, column]:.1f} %"
             axis.text(
                 column, row, text, ha="center", va="center", fontsize=small, color="white" if dark else INK,
-                fontweight="normal" if row == column else "bold",
             )  # fmt: skip
     ticks = [f"{name} ({int(count)})" for name, count in zip(labels, counts.sum(1), strict=True)]
     axis.set_yticks(range(classes), ticks, fontsize=max(small, 8))
@@ -144,6 +146,7 @@ def scatter(points: ArrayLike, labels: ArrayLike, names: Sequence[str], *, title
         points: Nx2.
         labels: N class numbers.
     """
+    halo = [withStroke(linewidth=3, foreground="white")]
     place, label = np.asarray(points, float), np.asarray(labels, int)
     figure = canvas(9.5, 8 if len(names) > 10 else 7)
     axis = figure.add_subplot()
@@ -157,7 +160,7 @@ def scatter(points: ArrayLike, labels: ArrayLike, names: Sequence[str], *, title
             )  # fmt: skip
             axis.annotate(
                 name, np.median(own, axis=0), ha="center", va="center", fontsize=9, fontweight="bold",
-                bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.78},
+                color=colour(number, len(names)), path_effects=halo,
             )  # fmt: skip
     axis.set(xticks=[], yticks=[], title=title)
     figure.legend(
@@ -254,9 +257,9 @@ def bars(
     if limits:
         axis.set_xlim(limits)
     if shares:
-        axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %" if value <= 1 else "")
     if len(grouped) > 1:
-        axis.legend(loc="lower right")
+        figure.legend(loc="outside upper right", ncols=len(grouped))
     return png(figure)
 
 

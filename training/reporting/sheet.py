@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from training.reporting.canvas import BAD, GOOD, canvas, png
+from training.reporting.canvas import BAD, GOOD, INK, canvas, png
 
 SIDE_PX = 200
 CAPTION_LINES = 3
@@ -35,8 +35,8 @@ def sheet(
     rows = max(1, math.ceil(len(images) / columns))
     wide = 12.0 / 6 * columns
     letters = 26
-    figure = canvas(wide, rows * 2.62)
-    figure.set_layout_engine("constrained", w_pad=0.04, h_pad=0.04)
+    figure = canvas(wide, rows * 2.75)
+    figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in axes:
         axis.set(xticks=[], yticks=[])
@@ -49,10 +49,8 @@ def sheet(
             for spine in axis.spines.values():
                 spine.set(visible=True, color=GOOD if verdict else BAD, linewidth=3.5)
             caption = f"{'✓' if verdict else '✗'} {caption}"
-        axis.set_title(
-            _wrapped(caption, letters), y=-0.03, va="top", fontsize=8.5, fontweight="normal", linespacing=1.15,
-            color="#1d2329" if verdict is not False else BAD,
-        )  # fmt: skip
+        text = axis.set_xlabel(_wrapped(caption, letters), fontsize=8.5, linespacing=1.2, labelpad=5)
+        text.set_color(BAD if verdict is False else INK)
     return png(figure)
 
 

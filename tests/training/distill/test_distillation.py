@@ -127,7 +127,7 @@ def test_fail__run_folder_that_is_taken(tmp_path: Path) -> None:
     Run(tmp_path / "run", {"steps": 3}, resume=False)
     with pytest.raises(ConfigError, match="holds a run already"):
         Run(tmp_path / "run", {"steps": 3}, resume=False)
-    with pytest.raises(ConfigError, match="begun with other settings"):
+    with pytest.raises(ConfigError, match="begun with steps 3, and 4 was given"):
         Run(tmp_path / "run", {"steps": 4}, resume=True)
 
 
