@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from device.errors import InputError
-from export.datasets.duplicates import groups, near_pairs
+from export.datasets.duplicates import SIMILAR, groups, near_pairs
 from export.datasets.folders import Layout, find_layout
 from export.datasets.inspection import inspect_files
 from export.datasets.samples import SPLITS, Dataset, Sample
@@ -76,4 +76,4 @@ def same_pictures(samples: tuple[Sample, ...]) -> list[list[int]]:
         return groups(len(samples), pairs)
     looks = inspect_files([sample.path for sample in samples])
     thumbnails = np.stack([look.thumbnail for look in looks if look.thumbnail is not None])
-    return groups(len(samples), [(a, b) for a, b, _ in near_pairs(thumbnails)])
+    return groups(len(samples), [(a, b) for a, b, _ in near_pairs(thumbnails, SIMILAR)])
