@@ -1,0 +1,123 @@
+"""Detectors trained on one's own photos become bundles: their own labels, their training photos for calibration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from device.errors import InputError
+from device.inference.manifest import Bundle, find_bundle
+from export.card import Story
+from export.dataset import Material
+from export.detector import export
+from export.labelled import LabelledSet, open_labelled
+from export.recipes import Product, Recipe, Runtime
+
+CALIBRATION = 128
+"""Training photos that the ranges come from, at most: evenly out of all of them. More change nothing that counts."""
+
+RESULT = "detector.pt"
+
+COMPARED = "the same weights in PyTorch"
+LIMITS = (
+    "It knows what its training photos showed: other cameras, light, seasons and backgrounds were never tested. It "
+    "misses and mistakes\nthings; where much hangs on its word, measure it on your own photos first."
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of a run, where it is not the usual bundle in RUN/bundle."""
+
+    name: str
+    parent: Path
+    version: str = "0"
+    runtimes: Sequence[Runtime] = ("litert", "onnxruntime")
+    floors: str = "detect-own"
+    command: str = ""
+    what: str = ""
+    data: Sequence[str] = ()
+
+
+def export_run(
+    run: Path, say: Callable[[str], None], wanted: Wanted | None = None, floors: Path | None = None
+) -> Bundle:
+    """The int8 bundle of a finished run of `python -m training detector`.
+
+    Args:
+        floors: table of floors; default tests/floors.json.
+    Raises:
+        InputError: the run is not finished, its photos are gone, or the file loses more than its floor allows.
+    """
+    config, start = _read(run)
+    dataset = open_labelled(Path(config["data"]), names=config["names"], seed=config["seed"])
+    if dataset.fingerprint != start["fingerprint"]:
+        raise InputError(f"the photos in {dataset.root} are not those that {run} was trained on: the export needs them")
+    wanted = wanted or Wanted(config["name"] or f"{dataset.name}-{config['size']}", run / "bundle")
+    material = _material(dataset, start, wanted)
+    product = Product(wanted.name, config["size"], "int8", wanted.runtimes, wanted.parent)
+    checkpoint = run / RESULT
+    recipe = Recipe(
+        wanted.name,
+        checkpoint,
+        checkpoint,
+        wanted.version,
+        "AGPL-3.0-or-later",
+        _story(dataset, start, wanted, run),
+        [product],
+    )
+    [bundle] = export(recipe, material, say, floors)
+    return bundle
+
+
+def bundle_of(run_or_bundle: Path) -> Path:
+    """The bundle's folder, where a run is meant that of its bundle.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if (run_or_bundle / "config.yaml").is_file():
+        made = sorted(path.parent for path in (run_or_bundle / "bundle").glob("*/manifest.json"))
+        if not made:
+            raise InputError(f"{run_or_bundle} holds no bundle yet: finish it by --resume")
+        return made[0]
+    return find_bundle(run_or_bundle)
+
+
+def _read(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    for name in ("config.yaml", "start.json", RESULT):
+        if not (run / name).is_file():
+            raise InputError(f"{run} is no finished run of a detector: it has no {name}")
+    return yaml.safe_load((run / "config.yaml").read_text("utf-8")), json.loads((run / "start.json").read_text("utf-8"))
+
+
+def _material(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted) -> Material:
+    train = [photo.path for photo in dataset.splits["train"]]
+    chosen = np.unique(np.linspace(0, len(train) - 1, min(CALIBRATION, len(train))).round().astype(int))
+    return Material(
+        calibration=[train[i] for i in chosen],
+        held_out=[photo.read() for photo in dataset.splits[start["split"]]],
+        dataset=dataset.name,
+        split=start["split"],
+        floors=wanted.floors,
+        provenance={
+            "base": {**start["weights"], "licence": "AGPL-3.0"},
+            "training": {"dataset": dataset.fingerprint, "photos": start["photos"]},
+        },
+    )
+
+
+def _story(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted, run: Path) -> Story:
+    what = wanted.what or (
+        f"A YOLOv8 detector that was trained on {start['photos']['learn']} photos of `{dataset.name}`, beginning with "
+        f"the weights of `{start['weights']['file']}`. Quantized after training."
+    )
+    data = wanted.data or [f"{start['photos']['learn']} training photos of `{dataset.name}`, also for the ranges"]
+    command = wanted.command or f"python -m training detector --data {dataset.name} …   # see {run.name}/config.yaml"
+    return Story(what, data, command, COMPARED, LIMITS)

@@ -1,0 +1,1 @@
+"""YOLOv8 on one's own photos: trained, exported, measured."""
