@@ -1,0 +1,1 @@
+"""Image classifiers: from scratch, and from backbones that have learnt ImageNet."""

@@ -1,0 +1,90 @@
+"""`python -m training cnn` and `transfer`: classifiers from photos in folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from device.errors import ConfigError
+from training.classifiers.options import read_techniques, shared_options
+from training.runs import Run, open_run
+
+BACKBONES = (
+    "mobilenetv2",
+    "efficientnetlite0",
+    "efficientnetlite2",
+    "vgg16",
+    "resnet50",
+    "inceptionv3",
+    "efficientnetb0",
+)
+NETWORKS = ("textbook", "compact", "compact-wide")
+
+
+@click.command()
+@click.option("--network", type=click.Choice(NETWORKS), default="textbook", show_default=True)
+@shared_options(size=150, epochs=30, rate=1e-4, dropout=None, augment="light")
+@click.pass_context
+def cnn(context: click.Context, **_: Any) -> None:
+    """Train a classifier from scratch on your own photos.
+
+    DATA holds a folder of photos for each class, or train/, val/ and test/ with such folders, or sheets of CIFAR-10.
+    """
+    _train(context)
+
+
+@click.command()
+@click.option("--backbone", type=click.Choice(BACKBONES), default="mobilenetv2", show_default=True)
+@click.option(
+    "--fine-tune-layers",
+    type=click.IntRange(-1),
+    default=20,
+    show_default=True,
+    help="How many of the backbone's last layers learn in the second stage (0: none, -1: all).",
+)
+@click.option("--fine-tune-epochs", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--fine-tune-rate", type=click.FloatRange(min=0), default=1e-4, show_default=True)
+@click.option("--fine-tune-batch", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--fine-tune-schedule", type=click.Choice(["constant", "cosine"]), default="cosine", show_default=True)
+@click.option("--fine-tune-warmup", type=click.FloatRange(min=0), default=0.5, show_default=True)
+@click.option(
+    "--variants",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Of each photo (as it is, mirrored, augmented) whose frozen activations are computed once and kept.",
+)
+@click.option("--cache-mb", type=click.IntRange(0), default=2000, show_default=True, help="Most that these may take.")
+@shared_options(size=224, epochs=30, batch=64, rate=1e-3, dropout=0.2, augment="standard", early_stopping=8)
+@click.pass_context
+def transfer(context: click.Context, **_: Any) -> None:
+    """Train a classifier from a backbone that has learnt ImageNet.
+
+    First its last layer on frozen features, then the last layers of the backbone at a lower rate.
+    """
+    _train(context)
+
+
+def _train(context: click.Context) -> None:
+    """Open the run, then load what takes seconds to load, and train."""
+    if context.params["data"] is None and context.params["resume"] is None:
+        raise click.UsageError("--data names the folder of photos; --resume RUN goes on with a run")
+    if context.params["augment"]:
+        read_techniques(context.params["augment"])
+    data = context.params["data"]
+    if data is not None and not Path(data).is_dir():
+        raise ConfigError(f"--data: there is no folder {data}")
+    run = open_run(context)
+    from training.classifiers.framework import start_tensorflow
+
+    start_tensorflow(run.config["seed"], run.config["threads"] or None)
+    from training.classifiers.session import train
+
+    train(run)
+
+
+def describe(run: Run) -> str:
+    """The network's name of a run's settings."""
+    return str(run.config.get("backbone") or run.config["network"])

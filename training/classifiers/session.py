@@ -1,0 +1,128 @@
+"""One run of a classifier, from its photos to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from device.errors import InputError
+from export.datasets import Dataset, open_dataset
+from training.classifiers.backbones import build_classifier
+from training.classifiers.fitting import Plan, Stages, Validation
+from training.classifiers.networks import build_network
+from training.classifiers.options import read_techniques
+from training.classifiers.pipeline import AugmentedPhotos, Frame, Photos, Sampling, load_photos, one_hot
+from training.classifiers.transfer import Method, train_transfer
+from training.interruption import Interruption
+from training.runs import Run
+
+MODEL = "model.keras"
+
+
+def train(run: Run) -> None:
+    """Train, export and report, or go on with whatever of these is not done.
+
+    Raises:
+        InputError, ConfigError, Stopped: in one sentence, with nothing lost that was done.
+    """
+    dataset = _open(run)
+    if not (run.path / MODEL).exists():
+        frame = Frame(run.config["size"], run.config["resize"])
+        training = load_photos(dataset, "train", frame, exact=False)
+        val = load_photos(dataset, "val", frame, exact=True)
+        with Interruption(run) as interruption:
+            stages = Stages(run, interruption)
+            model = _learn(run, dataset, training, val, stages)
+        run.write_json("history.json", {"stages": stages.state.history, "seconds": stages.state.seconds})
+        with run.writing(MODEL) as scratch:
+            model.save(scratch)
+
+
+def _open(run: Run) -> Dataset:
+    """The dataset; a run that goes on must find the one that it was begun with."""
+    dataset = open_dataset(Path(run.config["data"]), seed=run.config["split_seed"])
+    counts = dataset.counts()
+    if len(dataset.labels) < 2:
+        raise InputError(
+            f"{dataset.root} has one class only, {dataset.labels[0]!r}: a classifier tells two or more apart"
+        )
+    for label, count in zip(dataset.labels, counts["train"], strict=True):
+        if count == 0:
+            raise InputError(f"{dataset.root} has no photo of {label!r} to train on")
+    known = run.path / "dataset.json"
+    facts = {"fingerprint": dataset.fingerprint, "labels": dataset.labels, "counts": counts}
+    if known.exists():
+        import json
+
+        if json.loads(known.read_text(encoding="utf-8"))["fingerprint"] != facts["fingerprint"]:
+            raise InputError(f"the photos in {dataset.root} have changed since {run.path} was begun: begin a new run")
+    else:
+        run.write_json("dataset.json", facts)
+    for path, reason in dataset.left_out.items():
+        run.log.info("left out: %s", reason or path)
+    run.log.info(
+        "%s: %d classes, %s photos",
+        dataset.root,
+        len(dataset.labels),
+        ", ".join(f"{sum(numbers)} {split}" for split, numbers in counts.items()),
+    )
+    return dataset
+
+
+def _learn(run: Run, dataset: Dataset, training: Photos, val: Photos, stages: Stages) -> keras.Model:
+    config = run.config
+    classes = len(dataset.labels)
+    regularised = {key: config[key] for key in ("dropout", "l1", "l2")}
+    sampling = Sampling(config["batch"], config["seed"], config["oversample"], config["class_weights"])
+    techniques = read_techniques(config["augment"])
+    plan = plan_of(config)
+    if "backbone" in config:
+        model = build_classifier(config["backbone"], config["size"], classes, **regularised)
+        method = Method(
+            plan,
+            fine_tuning_plan(config),
+            config["fine_tune_layers"],
+            config["variants"],
+            config["cache_mb"] * 1_000_000,
+            techniques,
+            sampling,
+            config["fine_tune_batch"],
+        )
+        train_transfer(model, training, val, method, stages)
+        return model
+    model = build_network(config["network"], config["size"], classes, **regularised)
+    source = AugmentedPhotos(training, one_hot(training.labels, classes), techniques, sampling)
+    stages.fit("training", model, plan, source, Validation(val.fitted_batches, val.labels))
+    return model
+
+
+def plan_of(config: dict[str, Any]) -> Plan:
+    """The first stage's (cnn: the only one's) plan."""
+    return Plan(
+        epochs=config["epochs"],
+        optimizer=config["optimizer"],
+        rate=config["rate"],
+        schedule=config["schedule"],
+        warmup=config["warmup"],
+        weight_decay=config["weight_decay"],
+        label_smoothing=config["label_smoothing"],
+        early_stopping=config["early_stopping"],
+        reduce_on_plateau=config["reduce_on_plateau"],
+        monitor=config["monitor"],
+        average=config["average"],
+    )
+
+
+def fine_tuning_plan(config: dict[str, Any]) -> Plan:
+    """The same techniques at the fine-tuning's own length and rate."""
+    return Plan(
+        **{
+            **plan_of(config).__dict__,
+            "epochs": config["fine_tune_epochs"],
+            "rate": config["fine_tune_rate"],
+            "schedule": config["fine_tune_schedule"],
+            "warmup": config["fine_tune_warmup"],
+        }
+    )
