@@ -18,14 +18,21 @@ class Likeness(NamedTuple):
 
 
 SAME = Likeness(4, 25.0)
-"""The same photo, in another size, compression or tone. On 2,400 photos of cats and dogs, 1,660 of animals, 300 of
-cacao pods and 5,272 faces this finds 25 pairs; looked at, each is one photo twice. The nearest pair of different things
-that was seen is 6 bits and 37 apart; at 8 bits and 40 there are 19 false pairs of faces."""
+"""The same photo, in another size or compression.
+
+On 2,400 photos of cats and dogs, 1,660 of animals, 300 of cacao pods and 5,272 faces this finds 25 pairs; looked at,
+each is one photo twice. The nearest pair of different things that was seen is 6 bits and 37 apart; at 8 bits and 40
+there are 19 false pairs of faces. Of 458 photos it knows all again at half and twice the size and at JPEG quality 30;
+95 % less 1 % at each side, and 69 % less 2 %.
+"""
 
 SIMILAR = Likeness(8, 42.0)
-"""Also cropped, written upon, or taken a second later: 24 pairs of animals, each one photo or scene, and one of cacao.
-Among portraits and things on white it also finds pairs that only look alike: to keep those on one side of a split costs
-nothing, but they are no fault."""
+"""Also cropped, written upon, or taken a second later.
+
+This finds 24 pairs of animals, each one photo or scene, and one of cacao. It knows 98 % again less 2 % at each side,
+99 % turned by 2 degrees or a fifth brighter, and a third less 5 %. Among portraits and things on white it also finds
+pairs that only look alike: to keep those on one side of a split costs nothing, but they are no fault.
+"""
 
 _ROWS = 512
 
