@@ -81,6 +81,9 @@ def _measure(content: bytes) -> tuple[int, int]:
         raise _Unreadable("is empty; a JPEG, PNG, WebP or BMP picture was wanted")
     measure = next((function for magic, function in _FORMATS.items() if content.startswith(magic)), None)
     if measure is None:
+        other = next((name for name, start, magic in _OTHERS if content[start:].startswith(magic)), None)
+        if other:
+            raise _Unreadable(f"is a {other} file, which is not read: convert it to JPEG or PNG")
         raise _Unreadable("is no picture, whatever its name says: a JPEG, PNG, WebP or BMP file was wanted")
     try:
         width, height = measure(content)
@@ -162,6 +165,19 @@ _FORMATS: dict[bytes, Callable[[bytes], tuple[int, int]]] = {
     b"RIFF": _measure_webp,
     b"BM": _measure_bmp,
 }
+
+
+_OTHERS = (
+    ("GIF", 0, b"GIF8"),
+    ("TIFF", 0, b"II*\0"),
+    ("TIFF", 0, b"MM\0*"),
+    ("AVIF", 4, b"ftypavif"),
+    *(("HEIC", 4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
+    ("JPEG 2000", 4, b"jP  "),
+    ("JPEG XL", 0, b"\xff\x0a"),
+    ("PDF", 0, b"%PDF"),
+)
+"""Other kinds of pictures, by what is written where: telephones make HEIC, scanners TIFF."""
 
 
 def _decode(content: bytes, flags: int) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import struct
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from device.capture.pictures import MAX_PIXELS, _measure_webp, decode_picture, read_picture
@@ -66,6 +69,52 @@ def test_ok__grey_sixteen_bit_and_transparent_pictures_become_rgb(tmp_path: Path
         found = read_picture(path)
         assert found.shape == (8, 9, 3)
         assert (found == 77).all()
+
+
+def by_pillow(form: str, image: PIL.Image.Image, **options: object) -> bytes:
+    """A file's content as another library writes it."""
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [("JPEG", "CMYK"), ("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "L"), ("PNG", "P")],
+)
+def test_ok__what_other_programs_write_looks_as_it_does_there(form: str, mode: str) -> None:
+    image = PIL.Image.fromarray(a_picture()).convert(mode)
+    found = decode_picture(by_pillow(form, image, quality=95), "a").astype(int)
+    difference = np.abs(found - np.asarray(image.convert("RGB")))
+    assert np.median(difference) <= 2
+    assert difference[15, 40].max() <= 4
+    assert difference[35, 40].max() <= 4
+
+
+def test_ok__sixteen_bit_grey_keeps_its_upper_byte() -> None:
+    values = np.arange(2400, dtype=np.uint16).reshape(40, 60) * 27
+    found = decode_picture(by_pillow("PNG", PIL.Image.fromarray(values)), "a.png")
+    np.testing.assert_allclose(found[..., 0], values // 256, atol=1)
+    assert (found[..., 0] == found[..., 2]).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_ok__all_eight_orientations_in_each_format(form: str, orientation: int) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    content = by_pillow(form, PIL.Image.fromarray(a_picture()), exif=exif.tobytes(), quality=95)
+    expected = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(io.BytesIO(content))).convert("RGB"))
+    found = decode_picture(content, "a")
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() < 60
+
+
+@pytest.mark.parametrize(("form", "name"), [("GIF", "GIF"), ("TIFF", "TIFF"), ("AVIF", "AVIF"), ("PDF", "PDF")])
+def test_fail__another_kind_of_picture_is_called_by_its_name(form: str, name: str) -> None:
+    content = by_pillow(form, PIL.Image.fromarray(a_picture()))
+    with pytest.raises(InputError, match=f"a.jpg is a {name} file, which is not read: convert it to JPEG or PNG"):
+        decode_picture(content, "a.jpg")
 
 
 def test_ok__the_content_counts_and_not_the_name(tmp_path: Path) -> None:
