@@ -23,10 +23,11 @@ INPUT = "images"
 OPSET = 17
 
 
-def convert(network: nn.Module, size: int, outputs: Sequence[str]) -> bytes:
+def convert(network: nn.Module, size: int, outputs: Sequence[str], *, channels_last: bool = True) -> bytes:
     """The network, which takes [1, size, size, 3] float32, as a float ONNX file without leftovers.
 
-    `outputs` names what it gives, in its order; the input is called `images`.
+    `outputs` names what it gives, in its order; the input is called `images`. A network that takes
+    [1, 3, size, size] says so by `channels_last=False`.
     """
     import onnxslim
 
@@ -35,7 +36,7 @@ def convert(network: nn.Module, size: int, outputs: Sequence[str]) -> bytes:
         # The exporter based on TorchScript: the newer one needs a package more and writes the same graph.
         torch.onnx.export(
             network.eval(),
-            (torch.zeros(1, size, size, 3),),
+            (torch.zeros((1, size, size, 3) if channels_last else (1, 3, size, size)),),
             stream,
             dynamo=False,
             opset_version=OPSET,

@@ -13,12 +13,12 @@ import torch
 
 from device.errors import ConfigError, InputError
 from export.face_crops import CACHE, Aligner, Crops, aligned_crops
+from export.face_identities import Faces, open_faces
 from export.face_scores import all_pairs
 from export.mobilefacenet import MobileFaceNet, load
 from export.weights import weights
 from training.distill.quantaware import Float, Range
 from training.faces.fitting import Fitting, Settings, as_tensor, both_ways, embeddings, fit
-from training.faces.identities import Faces, open_faces
 from training.faces.quantaware import observed_ranges, rounded
 from training.interruption import Interruption
 from training.progress import progress
@@ -96,7 +96,7 @@ def train(run: Run, material: Material, until: int | None = None) -> MobileFaceN
     if checkpoint.exists():
         fitting.restore(torch.load(checkpoint, weights_only=True))
         run.log.info("going on at step %d of %d", fitting.step, fitting.total)
-    watched: list[dict[str, float]] = _read(run.path / "aside.json") or []
+    watched: list[dict[str, float]] = read_json(run.path / "aside.json") or []
     watched = [row for row in watched if row["epoch"] * fitting.each_epoch <= fitting.step]
 
     def keep() -> None:
@@ -182,5 +182,6 @@ def _look(fitting: Fitting, aside: Crops) -> dict[str, float]:
     }
 
 
-def _read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file of the run, None where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
