@@ -12,6 +12,7 @@ from pathlib import Path
 from device.errors import InputError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+IN_WORDS = re.compile(r"no space left|not enough free space|errno = 2[78]\b", re.IGNORECASE)
 PROBE_BYTES = 1 << 16
 
 
@@ -27,7 +28,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     scratch = target.with_name(f".part-{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch.parent.mkdir(parents=True, exist_ok=True)
         scratch.unlink(missing_ok=True)
         yield scratch
         _sync(scratch)
@@ -59,14 +60,12 @@ def replacing(target: Path) -> Iterator[Path]:
 def disk_is_full(error: BaseException, folder: Path) -> bool:
     """Whether `error` came of a full disk.
 
-    PyTorch's and HDF5's writers say it in words of their own, or not at all: then a few bytes are tried.
+    NumPy's and HDF5's writers say it in words of their own, PyTorch's not at all: then a few bytes are tried.
     """
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError):
-            found = re.search(r"errno = (\d+)", str(seen))  # HDF5 keeps the number in its text.
-            if (seen.errno or int(found.group(1) if found else 0)) in FULL:
-                return True
+        if isinstance(seen, OSError) and (seen.errno in FULL or IN_WORDS.search(str(seen))):
+            return True
         seen = seen.__cause__ or seen.__context__
     return isinstance(error, (OSError, RuntimeError)) and not _takes_more(folder)
 

@@ -170,6 +170,11 @@ def effective(context: click.Context) -> dict[str, Any]:
     if resume is None:
         return dict(config)
     known = read_config(Path(resume))
+    if known.get("family", config["family"]) != config["family"]:
+        raise ConfigError(
+            f"{resume} is a run of `{known['family']}`: go on with it by `python -m training {known['family']} "
+            f"--resume {resume}`"
+        )
     _refuse_changes(Path(resume), known, config)
     return known
 
