@@ -33,9 +33,9 @@ def sheet(
     verdicts = list(good) if good is not None else [None] * len(images)
     columns = max(1, min(columns, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
-    wide = 12.0 / 6 * columns
-    letters = 26
-    figure = canvas(wide, rows * 2.75)
+    wide = 1.75 * columns
+    letters = 24
+    figure = canvas(wide, rows * 2.5)
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in axes:
@@ -49,7 +49,7 @@ def sheet(
             for spine in axis.spines.values():
                 spine.set(visible=True, color=GOOD if verdict else BAD, linewidth=3.5)
             caption = f"{'✓' if verdict else '✗'} {caption}"
-        text = axis.set_xlabel(_wrapped(caption, letters), fontsize=8.5, linespacing=1.2, labelpad=5)
+        text = axis.set_xlabel(_wrapped(caption, letters), fontsize=9, linespacing=1.2, labelpad=5)
         text.set_color(BAD if verdict is False else INK)
     return png(figure)
 
