@@ -35,6 +35,7 @@ pairs that only look alike: to keep those on one side of a split costs nothing, 
 """
 
 _ROWS = 512
+_NEAREST = 16
 
 
 def perceptual_hashes(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
@@ -53,17 +54,24 @@ def perceptual_hashes(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint6
 def near_pairs(
     thumbnails: npt.NDArray[np.uint8], likeness: Likeness = SAME, *, mirrored: bool = True
 ) -> list[tuple[int, int, float]]:
-    """Pairs (i, j, rms) with i < j of [N, 32, 32, 3] uint8 RGB within `likeness`, perhaps in a mirror."""
-    if not len(thumbnails):
+    """Pairs (i, j, rms) with i < j of [N, 32, 32, 3] uint8 RGB that are within `likeness`, perhaps in a mirror.
+
+    Of equal thumbnails each is paired with the first alone, and of very many alike each with the 16 nearest: enough to
+    hold groups together, where all pairs of a still camera's photos would be millions.
+    """
+    first_of: dict[bytes, int] = {}
+    equal = [(first_of.setdefault(picture.tobytes(), index), index) for index, picture in enumerate(thumbnails)]
+    pairs = [(first, index, 0.0) for first, index in equal if first < index]
+    firsts = list(first_of.values())
+    if not firsts:
         return []
-    hashes = perceptual_hashes(thumbnails)
-    pairs = _near(thumbnails, hashes, thumbnails, hashes, likeness)
+    pictures = thumbnails[firsts]
+    hashes = perceptual_hashes(pictures)
+    found = _near(pictures, hashes, pictures, hashes, likeness)
     if mirrored:
-        flipped = np.ascontiguousarray(thumbnails[:, :, ::-1])
-        known = {(first, second) for first, second, _ in pairs}
-        others = _near(thumbnails, hashes, flipped, perceptual_hashes(flipped), likeness)
-        pairs += [pair for pair in others if pair[:2] not in known]
-    return sorted(pairs)
+        flipped = np.ascontiguousarray(pictures[:, :, ::-1])
+        found = _near(pictures, hashes, flipped, perceptual_hashes(flipped), likeness) | found
+    return sorted(pairs + [(firsts[a], firsts[b], rms) for (a, b), rms in found.items()])
 
 
 def _near(
@@ -72,18 +80,21 @@ def _near(
     others: npt.NDArray[np.uint8],
     their_hashes: npt.NDArray[np.uint64],
     likeness: Likeness,
-) -> list[tuple[int, int, float]]:
+) -> dict[tuple[int, int], float]:
     """Each of the pictures with each later one of the others: first by the bits, and then by the pixels."""
-    pairs = []
+    pairs = {}
     for start in range(0, len(hashes), _ROWS):
-        block = hashes[start : start + _ROWS]
-        distances = np.bitwise_count(block[:, None] ^ their_hashes[None, start:])
-        for row, column in np.argwhere(distances <= likeness.bits):
-            if column > row:
+        distances = np.bitwise_count(hashes[start : start + _ROWS, None] ^ their_hashes[None, start:])
+        near = np.triu(distances <= likeness.bits, 1)
+        for row in np.flatnonzero(near.any(axis=1)):
+            columns = np.flatnonzero(near[row])
+            if len(columns) > _NEAREST:
+                columns = columns[np.argsort(distances[row, columns], kind="stable")[:_NEAREST]]
+            for column in columns:
                 first, second = start + int(row), start + int(column)
                 rms = pixel_distance(pictures[first], others[second])
                 if rms <= likeness.rms:
-                    pairs.append((first, second, rms))
+                    pairs[first, second] = rms
     return pairs
 
 

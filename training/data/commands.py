@@ -1,0 +1,62 @@
+"""`data check` and `data convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from device.errors import ConfigError
+from training.data.checks import TASKS, guess_task, look_over
+from training.data.quarantine import list_file, put_aside, quarantine_folder, read_list, restore, write_list
+
+
+@click.group()
+def data() -> None:
+    """Check a dataset before training, or convert annotations."""
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--task", type=click.Choice(TASKS), help="What it is for; guessed where not said.")
+@click.option("--names", default="", help="A detector's classes, with commas between, where no data.yaml says them.")
+@click.option("--seed", default=0, show_default=True, help="Of the splits that are made where none are given.")
+@click.option("--allow-duplicates", is_flag=True, help="Let the same photo in train and test pass as a warning.")
+@click.option(
+    "--fix",
+    type=click.Choice(["quarantine", "restore"]),
+    help="quarantine: write a list of what could be put aside; with --list move exactly that. restore: bring it back.",
+)
+@click.option("--list", "listed", type=click.Path(path_type=Path), help="The list, as read and edited by you.")
+def check(
+    folder: Path, task: str | None, names: str, seed: int, allow_duplicates: bool, fix: str | None, listed: Path | None
+) -> None:
+    """Look photos over before a minute is spent on training: exit 1 where an error would spoil it.
+
+    \b
+    Unreadable, cut short, tiny or repeated photos, the same photo in train and test, empty or single classes,
+    imbalance; for a detector also wrong labels: classes out of range, boxes outside the picture, missing files.
+
+    Nothing is moved without a list: `--fix quarantine` writes one, `--fix quarantine --list FILE` moves what is on it
+    into FOLDER-quarantine, and `--fix restore` brings that back.
+    """
+    if listed is not None and fix != "quarantine":
+        raise ConfigError("--list says what to move: it goes with --fix quarantine")
+    if fix == "restore":
+        click.echo(f"{restore(folder):,} files are back in {folder}")
+        return
+    if listed is not None:
+        paths = read_list(listed, folder)
+        put_aside(folder, paths)
+        click.echo(f"{len(paths):,} files moved to {quarantine_folder(folder)}; `--fix restore` brings them back")
+        return
+    task = task or guess_task(folder)
+    classes = [name.strip() for name in names.split(",") if name.strip()]
+    findings = look_over(folder, task, seed=seed, allow_duplicates=allow_duplicates, names=classes)
+    click.echo(f"{folder}, to {task}\n\n{findings.table()}")
+    if fix == "quarantine" and findings.removals:
+        file = list_file(findings.root)
+        click.echo(f"\n{write_list(findings, file):,} files to put aside are listed in {file}; nothing has been moved.")
+        click.echo(f"Read it, then: python -m training data check {findings.root} --fix quarantine --list {file}")
+    if findings.errors:
+        raise SystemExit(1)
