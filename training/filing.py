@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         scratch.parent.mkdir(parents=True, exist_ok=True)
         scratch.unlink(missing_ok=True)
+        if target.is_file() and shutil.disk_usage(target.parent).free < target.stat().st_size:
+            # The next checkpoint is as large as the last one. Some writers fill the terminal with tracebacks.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield scratch
         _sync(scratch)
         scratch.replace(target)

@@ -77,6 +77,15 @@ def test_fail__disk_full_in_mid_checkpoint(small_disk: Path) -> None:
     assert torch.equal(loaded["weights"], tensors(0.4)["weights"])
 
 
+def test_fail__next_checkpoint_cannot_fit_and_is_not_begun(small_disk: Path) -> None:
+    if not os.path.ismount(small_disk):
+        pytest.skip("the disk can only be filled where root may mount one")
+    (small_disk / "model.keras").write_bytes(b"\1" * (MEGABYTE * 6 // 10))
+    with pytest.raises(InputError, match="written before is still there"), replacing(small_disk / "model.keras"):
+        pytest.fail("there is no room for it")
+    assert names(small_disk) == ["model.keras"]
+
+
 def write_bytes(path: Path) -> None:
     """By Python itself."""
     path.write_bytes(b"\1" * 2 * MEGABYTE)
