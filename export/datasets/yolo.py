@@ -183,16 +183,30 @@ def _complete(
 
 
 def _cut(pairs: Sequence[Pair], classes: int, shares: Mapping[str, float], seed: int) -> dict[str, tuple[Pair, ...]]:
-    """Split by the rarest class in each picture, so that it is on all sides; pictures of nothing are one more class."""
     shown = [set(read_boxes(label, classes).table[:, 0].astype(int).tolist()) for _, label in pairs]
+    parts = split_pictures([image for image, _ in pairs], shown, classes, shares, seed)
+    return {split: tuple(pairs[index] for index in indices) for split, indices in parts.items()}
+
+
+def split_pictures(
+    images: Sequence[Path], shown: Sequence[set[int]], classes: int, shares: Mapping[str, float], seed: int
+) -> dict[str, list[int]]:
+    """Split by the rarest class in each picture, so that it is on all sides; pictures of nothing are one more class.
+
+    Args:
+        images: files that can be read; near-duplicates stay together.
+        shown: the classes in each.
+        shares: of the splits; the first takes the rest.
+    Returns:
+        The sorted indices of each split.
+    """
     total = Counter(label for labels in shown for label in labels)
     strata = [min(labels, key=lambda label: (total[label], label)) if labels else classes for labels in shown]
-    looks = inspect_files([image for image, _ in pairs])
+    looks = inspect_files(images)
     thumbnails = np.stack([look.thumbnail for look in looks if look.thumbnail is not None])
-    together = groups(len(pairs), [(a, b) for a, b, _ in near_pairs(thumbnails, SIMILAR)])
+    together = groups(len(images), [(a, b) for a, b, _ in near_pairs(thumbnails, SIMILAR)])
     names = [str(index) for index in range(classes + 1)]
-    parts = split_groups(together, strata, names, shares, seed=seed)
-    return {split: tuple(pairs[index] for index in indices) for split, indices in parts.items()}
+    return split_groups(together, strata, names, shares, seed=seed)
 
 
 def _relative(path: Path, root: Path) -> str:

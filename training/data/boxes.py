@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,19 @@ def check_boxes(root: Path, *, names: Sequence[str] = (), seed: int = 0, allow_d
         *_repeated(data, labelled),
         *_balance(data),
     ]
+    labels = {item.image: item.label for item in labelled} | {image: label_path(image) for image in data.left_out}
+    found = [_with_labels(finding, labels) for finding in found]
     return Findings(data.root, "detect", tuple(found), *_counts(data), _facts(data, labelled, seed))
+
+
+def _with_labels(finding: Finding, labels: Mapping[Path, Path]) -> Finding:
+    """Where a picture would be put aside, so would its label file."""
+    removals = list(finding.removals)
+    for removal in finding.removals:
+        label = labels.get(removal.path)
+        if label is not None and label.is_file():
+            removals.append(Removal(label, removal.reason, removal.sure))
+    return replace(finding, removals=tuple(removals))
 
 
 def _counts(data: Detection) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import click
 
-from device.errors import ConfigError
+from device.errors import ConfigError, InputError
 from training.data.checks import TASKS, guess_task, look_over
+from training.data.conversion.annotated import Annotated
+from training.data.conversion.coco import read_coco
+from training.data.conversion.voc import read_voc
+from training.data.conversion.writing import write_yolo
+from training.data.conversion.yolo import read_yolo
+from training.data.findings import aligned
 from training.data.quarantine import list_file, put_aside, quarantine_folder, read_list, restore, write_list
 
 
@@ -40,6 +46,7 @@ def check(
     Nothing is moved without a list: `--fix quarantine` writes one, `--fix quarantine --list FILE` moves what is on it
     into FOLDER-quarantine, and `--fix restore` brings that back.
     """
+    folder = folder.parent if folder.is_file() and fix else folder
     if listed is not None and fix != "quarantine":
         raise ConfigError("--list says what to move: it goes with --fix quarantine")
     if fix == "restore":
@@ -60,3 +67,39 @@ def check(
         click.echo(f"Read it, then: python -m training data check {findings.root} --fix quarantine --list {file}")
     if findings.errors:
         raise SystemExit(1)
+
+
+@data.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--from", "form", type=click.Choice(["voc", "coco", "yolo"]), required=True, help="What wrote the annotations."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the splits, where none are given.")
+@click.option("--link", is_flag=True, help="Link to the photos instead of copying them.")
+@click.option("--drop-difficult", is_flag=True, help="Leave out boxes that VOC marks as difficult.")
+def convert(source: Path, out: Path, form: str, seed: int, link: bool, drop_difficult: bool) -> None:
+    """Convert annotations to YOLO's labels: OUT gets images/, labels/ and data.yaml.
+
+    \b
+    voc   XML files of LabelImg and others
+    coco  JSON of Label Studio, Roboflow, CVAT, COCO: a folder or one file
+    yolo  YOLO's labels in another layout
+
+    Splits are kept; where there are none, they are made by the seed. Nothing is overwritten. What could not be taken
+    over as it was is told.
+    """
+    if not source.exists():
+        raise InputError(f"there is no {source}")
+    annotated: Annotated
+    if form == "voc":
+        annotated = read_voc(source, drop_difficult=drop_difficult)
+    else:
+        annotated = read_coco(source) if form == "coco" else read_yolo(source)
+    done = write_yolo(annotated, out, seed=seed, link=link)
+    rows = [(name, *(f"{done.boxes[s][i]:,}" for s in done.boxes)) for i, name in enumerate(done.names)]
+    rows += [("photos", *(f"{count:,}" for count in done.photos.values()))]
+    click.echo(aligned(("boxes", *done.boxes), rows))
+    for line in annotated.remarks.lines():
+        click.echo(line)
+    click.echo(f"written to {out}; look it over by `python -m training data check {out}`")

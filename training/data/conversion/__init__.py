@@ -1,0 +1,1 @@
+"""Annotations of other tools, as YOLO's labels: each reader gives `Annotated`, and `writing` makes the folder."""
