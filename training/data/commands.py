@@ -58,8 +58,7 @@ def check(
         click.echo(f"{len(paths):,} files moved to {quarantine_folder(folder)}; `--fix restore` brings them back")
         return
     task = task or guess_task(folder)
-    classes = [name.strip() for name in names.split(",") if name.strip()]
-    findings = look_over(folder, task, seed=seed, allow_duplicates=allow_duplicates, names=classes)
+    findings = look_over(folder, task, seed=seed, allow_duplicates=allow_duplicates, names=_listed(names))
     click.echo(f"{folder}, to {task}\n\n{findings.table()}")
     if fix == "quarantine" and findings.removals:
         file = list_file(findings.root)
@@ -78,7 +77,8 @@ def check(
 @click.option("--seed", default=0, show_default=True, help="Of the splits, where none are given.")
 @click.option("--link", is_flag=True, help="Link to the photos instead of copying them.")
 @click.option("--drop-difficult", is_flag=True, help="Leave out boxes that VOC marks as difficult.")
-def convert(source: Path, out: Path, form: str, seed: int, link: bool, drop_difficult: bool) -> None:
+@click.option("--names", default="", help="YOLO's classes, with commas between, where no data.yaml says them.")
+def convert(source: Path, out: Path, form: str, seed: int, link: bool, drop_difficult: bool, names: str) -> None:
     """Convert annotations to YOLO's labels: OUT gets images/, labels/ and data.yaml.
 
     \b
@@ -95,7 +95,7 @@ def convert(source: Path, out: Path, form: str, seed: int, link: bool, drop_diff
     if form == "voc":
         annotated = read_voc(source, drop_difficult=drop_difficult)
     else:
-        annotated = read_coco(source) if form == "coco" else read_yolo(source)
+        annotated = read_coco(source) if form == "coco" else read_yolo(source, _listed(names))
     done = write_yolo(annotated, out, seed=seed, link=link)
     rows = [(name, *(f"{done.boxes[s][i]:,}" for s in done.boxes)) for i, name in enumerate(done.names)]
     rows += [("photos", *(f"{count:,}" for count in done.photos.values()))]
@@ -103,3 +103,7 @@ def convert(source: Path, out: Path, form: str, seed: int, link: bool, drop_diff
     for line in annotated.remarks.lines():
         click.echo(line)
     click.echo(f"written to {out}; look it over by `python -m training data check {out}`")
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]

@@ -62,6 +62,7 @@ class PhotoIndex:
 
     def __init__(self, root: Path) -> None:
         """Look through all that is below `root`."""
+        self._root = root
         self.files = sorted(
             path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
         )
@@ -69,6 +70,10 @@ class PhotoIndex:
         for path in self.files:
             for name in (path.name, path.stem):
                 self._by_name.setdefault(name, []).append(path)
+
+    def relative(self, path: Path) -> Path:
+        """Without the root, whose own folders may be called train."""
+        return path.relative_to(self._root) if path.is_relative_to(self._root) else Path(path.name)
 
     def find(self, names: Iterable[str], near: Path, split: str | None = None) -> Path | None:
         """The photo of the first name that leads to one: as a path from the folder `near`, or by its last part.
@@ -84,7 +89,7 @@ class PhotoIndex:
                 return direct
             candidates = self._by_name.get(last, [])
             beside = [path for path in candidates if path.parent == near]
-            same = [path for path in candidates if split_of(path) == split]
+            same = [path for path in candidates if split_of(self.relative(path)) == split]
             for choice in (beside, same, candidates):
                 if len(choice) == 1:
                     return choice[0]

@@ -28,8 +28,8 @@ _Content = Mapping[str, Any]
 def read_coco(source: Path) -> Annotated:
     """Read the annotations in a folder, or one JSON file, with the photos that they name.
 
-    Known: Roboflow's `train|valid|test/_annotations.coco.json` beside the photos, with a first category that only groups
-    the others; Label Studio's `result.json` with `images/`, whose names are paths of the annotator's computer; COCO's
+    Known: Roboflow's `train|valid|test/_annotations.coco.json` beside the photos, whose first category only groups the
+    others; Label Studio's `result.json` with `images/`, whose names are paths of the annotator's computer; COCO's
     own `annotations/instances_train2017.json`. Groups (iscrowd) and masks without corners are left out and told; of
     outlines and rotated boxes the upright box around them is taken.
 
@@ -45,8 +45,10 @@ def read_coco(source: Path) -> Annotated:
         split = split_of(file.relative_to(root)) or _split_in_name(file)
         try:
             _read_one(file, content, split, index, remarks, photos)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InputError(f"{file} is not as COCO describes it: {type(error).__name__} {error}") from None
+        except KeyError as error:
+            raise InputError(f"{file} is not as COCO describes it: an entry lacks {error}") from None
+        except (TypeError, AttributeError, ValueError) as error:
+            raise InputError(f"{file} is not as COCO describes it: {error}") from None
     unlabelled(index, photos, root, remarks)
     return Annotated(root, names, tuple(photos.values()), remarks)
 
@@ -118,13 +120,11 @@ def _read_one(
         for annotation in of_image.get(image["id"], ()):
             xyxy = _box(annotation, name, remarks)
             if annotation["category_id"] not in categories:
-                raise ValueError(
-                    f"annotation {annotation.get('id')} has category {annotation['category_id']}, not listed"
-                )
+                raise ValueError(f"category {annotation['category_id']} of an annotation is not listed")
             if xyxy is not None:
                 boxes.append(NamedBox(categories[annotation["category_id"]], xyxy))
         size = (float(image["width"]), float(image["height"])) if image.get("width") and image.get("height") else None
-        photos[photo] = AnnotatedPhoto(photo, tuple(boxes), size, split or split_of(photo))
+        photos[photo] = AnnotatedPhoto(photo, tuple(boxes), size, split or split_of(index.relative(photo)))
     for image_id in of_image.keys() - known:
         remarks.tell("boxes of a photo that is not listed, left out", f"image_id {image_id} in {file.name}")
 

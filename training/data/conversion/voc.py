@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
 from pathlib import Path
 
 from device.errors import InputError
@@ -27,6 +28,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         """Called before anything in it is read."""
+        del pubid, system
         raise ValueError(f"declares a document type ({name}); annotation tools write none, so it is not read")
 
 
@@ -39,6 +41,8 @@ def read_voc(root: Path, *, drop_difficult: bool = False) -> Annotated:
     Raises:
         InputError: no annotations, XML that cannot be read or declares entities, or boxes without numbers.
     """
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder; Pascal VOC is a folder of XML files, with their photos in it")
     files = sorted(path for path in root.rglob("*.xml") if not path.name.startswith("._"))
     index, remarks = PhotoIndex(root), Remarks()
     listed = _image_sets(root)
@@ -137,9 +141,9 @@ def _corners(thing: ElementTree.Element, where: str, remarks: Remarks) -> tuple[
     return around(values)
 
 
-def _names(root: Path, photos: object) -> tuple[str, ...]:
+def _names(root: Path, photos: Iterable[AnnotatedPhoto]) -> tuple[str, ...]:
     """In the order of a classes.txt or predefined_classes.txt, the rest by the alphabet."""
-    used = sorted({box.name for photo in photos for box in photo.boxes})  # type: ignore[attr-defined]
+    used = sorted({box.name for photo in photos for box in photo.boxes})
     first: list[str] = []
     for file in (*root.rglob("classes.txt"), *root.rglob("predefined_classes.txt")):
         first = [line.strip() for line in file.read_text("utf-8-sig").splitlines() if line.strip()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,9 +89,7 @@ def _lines(annotated: Annotated, photo: AnnotatedPhoto, look: Inspection) -> lis
     size = np.array((look.width, look.height), np.float64)
     if photo.size is not None and tuple(photo.size) != (look.width, look.height):
         if tuple(photo.size) == (look.height, look.width):
-            remarks.tell(
-                "a photo turned by its EXIF, whose boxes are taken to be on the turned one: look at some", name
-            )
+            remarks.tell("a photo turned by its EXIF, whose boxes are taken as on the turned one: look at some", name)
         else:
             remarks.tell("a photo of another size than its annotation says, boxes scaled along", name)
             size = np.array(photo.size, np.float64)
@@ -150,7 +147,7 @@ def _write_one(folder: Path, name: str, photo: Path, split: str, lines: Sequence
     image.parent.mkdir(parents=True, exist_ok=True)
     label.parent.mkdir(parents=True, exist_ok=True)
     if link:
-        os.symlink(photo.resolve(), image)
+        image.symlink_to(photo.resolve())
     else:
         shutil.copyfile(photo, image)
     label.write_text("".join(f"{row[0]} {' '.join(f'{value:.6f}' for value in row[1:])}\n" for row in lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from export.datasets.boxes import read_boxes
@@ -10,9 +11,9 @@ from export.datasets.yolo import open_detection
 from training.data.conversion.annotated import Annotated, AnnotatedPhoto, NamedBox, Remarks
 
 
-def read_yolo(source: Path) -> Annotated:
-    """Read what `open_detection` opens; wrong lines are left out and told. Raises InputError."""
-    data = open_detection(source)
+def read_yolo(source: Path, names: Sequence[str] = ()) -> Annotated:
+    """Read what `open_detection` opens, with those names where it has none; wrong lines are left out and told. Raises InputError."""
+    data = open_detection(source, names=names)
     remarks, photos = Remarks(), []
     for split, pairs in data.splits.items():
         looks = inspect_files([image for image, _ in pairs])
