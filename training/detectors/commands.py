@@ -11,7 +11,7 @@ import click
 from device.errors import ConfigError
 from training.detectors.settings import Settings
 
-SETTINGS = ("epochs", "batch", "rate", "freeze", "mosaic", "close_mosaic")
+SETTINGS = ("epochs", "batch", "rate", "freeze", "mosaic", "close_mosaic", "bfloat16")
 """Flags that are settings of the training; the others stand beside them in a run's config."""
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -79,6 +79,9 @@ class Side(click.IntRange):
     default=Settings.close_mosaic,
     show_default=True,
     help="Last epochs without them.",
+)
+@click.option(
+    "--bfloat16", is_flag=True, help="Multiply in bfloat16: half the time on processors with AVX512-BF16 or AMX."
 )
 @click.option(
     "--hold",

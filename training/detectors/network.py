@@ -35,7 +35,7 @@ def network_from(weights: Path, names: Sequence[str], seed: int) -> DetectionMod
 
 def detached(network: torch.nn.Module) -> torch.nn.Module:
     """The network as it is kept: in eval mode, without gradients, without the loss and the augmentation's settings."""
-    network = network.float().eval().requires_grad_(False)
+    network = network.float().eval().requires_grad_(False).to(memory_format=torch.contiguous_format)
     network.criterion = None
     network.args = {}
     return network

@@ -95,7 +95,7 @@ class Photos(YOLODataset):
         order = np.random.default_rng((self._seed, epoch)).permutation(len(self))
         for indices in np.array_split(order, max(1, round(len(self) / settings.batch))):
             batch = self.collate_fn([self[int(i)] for i in indices])
-            batch["img"] = batch["img"].float() / 255
+            batch["img"] = (batch["img"].float() / 255).contiguous(memory_format=torch.channels_last)
             yield batch
 
 

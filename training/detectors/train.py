@@ -44,9 +44,9 @@ def train(run: Run) -> Path:
     parts = roles(dataset, run.config["hold"], run.config["seed"])
     for sentence in dataset.warnings:
         run.log.warning("%s", sentence)
-    _begin(run, dataset, parts)
+    begin_run(run, dataset, parts)
     if not (run.path / RESULT).exists():
-        _fit(run, dataset, parts)
+        fit(run, dataset, parts)
     bundle = export_run(run.path, run.log.info)
     from training.detectors.evaluation import report
 
@@ -59,7 +59,7 @@ def limit_threads(threads: int) -> None:
     cv2.setNumThreads(threads)
 
 
-def _begin(run: Run, dataset: LabelledSet, parts: Roles) -> None:
+def begin_run(run: Run, dataset: LabelledSet, parts: Roles) -> None:
     """Write down what the run starts from; for one that goes on, see that it is the same."""
     known = run.path / "start.json"
     facts = {"fingerprint": dataset.fingerprint, "labels": list(dataset.labels)}
@@ -87,7 +87,8 @@ def starting_weights(config: dict[str, Any]) -> Path:
     return Path(config["weights"]) if config["weights"] else official(config["model"])
 
 
-def _fit(run: Run, dataset: LabelledSet, parts: Roles) -> None:
+def fit(run: Run, dataset: LabelledSet, parts: Roles) -> None:
+    """Train to the end or go on from the last checkpoint: RUN/detector.pt and RUN/history.json. Raises InputError."""
     config = run.config
     settings = Settings(**config["settings"])
     network = network_from(starting_weights(config), dataset.labels, config["seed"])
