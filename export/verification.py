@@ -66,10 +66,15 @@ def as_found(detections: Sequence[Detection]) -> Found:
 
 @dataclass(frozen=True)
 class Floor:
-    """Points of mAP50-95 that an exported file may lose: in the mean over the views, and in any one of them."""
+    """Points of mAP50-95 that an exported file may lose: in the mean over the views, and in any one of them.
+
+    `map50_95` and `map50`: what it must reach at least on the pictures as they are.
+    """
 
     mean: float
     view: float
+    map50_95: float = 0.0
+    map50: float = 0.0
 
 
 def floor_for(precision: str, size: int, path: Path = FLOORS, *, entry: str = "detect") -> Floor:
@@ -85,7 +90,8 @@ def floor_for(precision: str, size: int, path: Path = FLOORS, *, entry: str = "d
     floor = table.get(f"{precision}-{size}", table.get(precision))
     if floor is None:
         raise InputError(f"{path} has no floor {entry}.{precision}-{size}, nor {entry}.{precision}")
-    return Floor(float(floor["mean"]), float(floor["view"]))
+    least = (float(floor.get(name, 0)) for name in ("mAP50-95", "mAP50"))
+    return Floor(float(floor["mean"]), float(floor["view"]), *least)
 
 
 def shortfalls(reference: Measured, candidate: Measured, floor: Floor) -> list[str]:
@@ -100,6 +106,10 @@ def shortfalls(reference: Measured, candidate: Measured, floor: Floor) -> list[s
         lost = official.map50_95 - mine.map50_95
         if not lost <= floor.view:
             found.append(f"{candidate.name} loses {lost:.2f} points of mAP50-95 {view.name}, {floor.view} are allowed")
+    plain = candidate.views[0]
+    for name, reached, least in (("mAP50-95", plain.map50_95, floor.map50_95), ("mAP50", plain.map50, floor.map50)):
+        if not reached >= least:
+            found.append(f"{candidate.name} reaches {reached:.2f} points of {name}, at least {least:g} are wanted")
     return found
 
 

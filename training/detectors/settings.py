@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 class Settings:
     """Of the optimization and of the augmentation."""
 
-    epochs: int = 40
+    epochs: int = 50
     batch: int = 16
-    rate: float = 1e-3
+    rate: float = 7e-4
     """Of AdamW, at its highest."""
     final_rate: float = 0.01
     """What is left of the rate at the end, as a factor; a cosine leads there."""
@@ -27,20 +27,20 @@ class Settings:
     """Multiply in bfloat16: half the time on processors that have it (AVX512-BF16, AMX), more on others."""
     freeze: int = 0
     """So many of the network's first layers keep their weights."""
-    close_mosaic: int = 10
+    close_mosaic: int = 30
     """So many epochs at the end see whole photos only."""
-    mosaic: float = 1.0
-    scale: float = 0.5
+    mosaic: float = 0.3
+    scale: float = 0.3
     translate: float = 0.1
     degrees: float = 0.0
     fliplr: float = 0.5
     flipud: float = 0.0
     hsv_h: float = 0.015
-    hsv_s: float = 0.7
+    hsv_s: float = 0.5
     hsv_v: float = 0.4
     mixup: float = 0.0
     box: float = 7.5
-    cls: float = 0.5
+    cls: float = 1.0
     dfl: float = 1.5
 
     @classmethod
