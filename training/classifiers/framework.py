@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 CHATTER = re.compile(
     rb"^(I0000 |\d{4}-\d\d-\d\d [\d:.]+: I |WARNING: All log messages before absl|To enable the following instructions)"
@@ -26,6 +27,9 @@ def start_tensorflow(seed: int, threads: int | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with without_chatter():
+        if find_spec("triton"):
+            # PyTorch's compiler and TensorFlow carry the same symbols: loaded second, it ends the process.
+            import triton  # noqa: F401
         import keras
         import tensorflow
 

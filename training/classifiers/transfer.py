@@ -8,7 +8,7 @@ all of the backbone is fine-tuned, photos are augmented anew in each epoch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import keras
@@ -108,7 +108,8 @@ class Cache:
         method: Method,
     ) -> None:
         self._outputs = [boundary.tensor, *outputs] if boundary else outputs
-        self._model, self._train, self._val, self._method = model, train, val, method
+        self._answer = _graph(keras.Model(model.input, self._outputs))
+        self._train, self._val, self._method = train, val, method
         self._kept: list[tuple[np.ndarray, np.ndarray]] | None = None
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
@@ -134,17 +135,21 @@ class Cache:
 
     def _pass(self, batches: Iterator[Floats], name: str) -> list[np.ndarray]:
         """One pass of the frozen part over photos: an array for each output."""
-        frozen = keras.Model(self._model.input, self._outputs)
-
-        @tf.function(input_signature=[tf.TensorSpec(frozen.input_shape, tf.float32)])
-        def answer(pixels: tf.Tensor) -> list[tf.Tensor]:
-            return frozen(pixels, training=False)
-
         parts = [
-            [_small(output.numpy()) for output in answer(tf.constant(pixels))]
+            [_small(output.numpy()) for output in self._answer(tf.constant(pixels))]
             for pixels in progress(batches, f"frozen features, variant {name}", unit="batch")
         ]
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _graph(model: keras.Model) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """The forward pass for batches of any length; a list also of a single output."""
+
+    @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32)])
+    def answer(pixels: tf.Tensor) -> list[tf.Tensor]:
+        return tf.nest.flatten(model(pixels, training=False))
+
+    return answer
 
 
 def _small(values: np.ndarray) -> np.ndarray:
