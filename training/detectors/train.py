@@ -100,12 +100,11 @@ def fit(run: Run, dataset: LabelledSet, parts: Roles) -> None:
         run.log.info("going on after epoch %d of %d", fitting.epoch, settings.epochs)
     else:
         run.log.info("%d photos to learn from, %d epochs", len(parts.learn), settings.epochs)
-    watched = _Watched(parts, dataset.labels, config["size"], settings.epochs)
+    watched = Watched(parts, dataset.labels, config["size"], settings.epochs)
     left = (settings.epochs - fitting.epoch) * fitting.batches_each
     with Interruption(run) as interruption, progress(left, "training", unit="batch") as bar:
         while fitting.epoch < settings.epochs:
-            interruption.check()
-            row = _epoch(fitting, watched, bar)
+            row = _epoch(fitting, watched, bar, interruption)
             run.log.info("%s", _line(row, settings.epochs))
             with run.writing(CHECKPOINT) as scratch:
                 torch.save(fitting.state(), scratch)
@@ -116,9 +115,14 @@ def fit(run: Run, dataset: LabelledSet, parts: Roles) -> None:
         torch.save({"model": detached(fitting.average.ema)}, scratch)
 
 
-def _epoch(fitting: Fitting, watched: _Watched, bar: Any) -> dict[str, float]:
+def _epoch(fitting: Fitting, watched: Watched, bar: Any, interruption: Interruption) -> dict[str, float]:
+    def on_batch() -> None:
+        bar.advance()
+        # What was learnt since the last checkpoint is learnt again, to the same bits.
+        interruption.check()
+
     try:
-        row = fitting.train_epoch(bar.advance)
+        row = fitting.train_epoch(on_batch)
     except FloatingPointError as error:
         raise InputError(str(error)) from error
     if watched.due(fitting.epoch):
@@ -129,7 +133,7 @@ def _epoch(fitting: Fitting, watched: _Watched, bar: Any) -> dict[str, float]:
     return row
 
 
-class _Watched:
+class Watched:
     """The photos that a run's learning curve is measured on."""
 
     def __init__(self, parts: Roles, labels: tuple[str, ...], size: int, epochs: int) -> None:

@@ -19,7 +19,7 @@ from training.detectors.network import network_from
 from training.detectors.photos import Photos
 from training.detectors.settings import Settings
 
-SETTINGS = Settings(epochs=3, batch=4, close_mosaic=1)
+SETTINGS = Settings(epochs=3, batch=4, mosaic=1, close_mosaic=1)
 
 
 def fitting(data: Path, weights: Path, settings: Settings = SETTINGS, seed: int = 0) -> Fitting:
