@@ -206,7 +206,7 @@ def split_pictures(
     thumbnails = np.stack([look.thumbnail for look in looks if look.thumbnail is not None])
     together = groups(len(images), [(a, b) for a, b, _ in near_pairs(thumbnails, SIMILAR)])
     names = [str(index) for index in range(classes + 1)]
-    return split_groups(together, strata, names, shares, seed=seed)
+    return split_groups(together, strata, names, shares, seed=seed, least=0)
 
 
 def _relative(path: Path, root: Path) -> str:

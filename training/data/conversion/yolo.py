@@ -12,7 +12,7 @@ from training.data.conversion.annotated import Annotated, AnnotatedPhoto, NamedB
 
 
 def read_yolo(source: Path, names: Sequence[str] = ()) -> Annotated:
-    """Read what `open_detection` opens, with those names where it has none; wrong lines are left out and told. Raises InputError."""
+    """Read what `open_detection` opens; wrong lines are left out and told. Raises InputError."""
     data = open_detection(source, names=names)
     remarks, photos = Remarks(), []
     for split, pairs in data.splits.items():
