@@ -9,14 +9,14 @@ from dataclasses import dataclass, fields
 class Settings:
     """Of the optimization and of the augmentation."""
 
-    epochs: int = 50
+    epochs: int = 24
     batch: int = 16
-    rate: float = 7e-4
+    rate: float = 3e-4
     """Of AdamW, at its highest."""
     final_rate: float = 0.01
     """What is left of the rate at the end, as a factor; a cosine leads there."""
     weight_decay: float = 5e-4
-    warmup: float = 1.0
+    warmup: float = 2.0
     """Epochs in which the rate rises from 0."""
     clip: float = 10.0
     ema: float = 0.999
@@ -27,7 +27,7 @@ class Settings:
     """Multiply in bfloat16: half the time on processors that have it (AVX512-BF16, AMX), more on others."""
     freeze: int = 0
     """So many of the network's first layers keep their weights."""
-    close_mosaic: int = 30
+    close_mosaic: int = 14
     """So many epochs at the end see whole photos only."""
     mosaic: float = 0.3
     scale: float = 0.3
