@@ -76,9 +76,15 @@ def _inspect(path: Path, content: bytes) -> Inspection:
         picture = _small(content, str(path), min(width, height))
     except InputError as error:
         return Inspection(path, digest, fault=str(error))
-    if (picture.shape[1] > picture.shape[0]) != (width > height):
-        width, height = height, width
+    height, width = _turned(picture.shape, (height, width)) or decode_picture(content, str(path)).shape[:2]
     return Inspection(path, digest, width, height, thumbnail(picture))
+
+
+def _turned(seen: tuple[int, ...], stored: tuple[int, int]) -> tuple[int, int] | None:
+    """Height and width of the whole picture, turned as the smaller one that was seen; None where that is too small."""
+    if stored[0] == stored[1] or seen[0] != seen[1]:
+        return stored if (seen[0] > seen[1]) == (stored[0] > stored[1]) else stored[::-1]
+    return None
 
 
 def _small(content: bytes, name: str, side: int) -> Image:
