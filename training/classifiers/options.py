@@ -40,7 +40,7 @@ def shared_options(**defaults: Any) -> Decorator:
         _option(
             "resize", click.Choice(["shorter-crop", "stretch"]), "Shorter side and centre crop, or stretch.", defaults
         ),
-        _option("epochs", whole, "Of the first stage (transfer) or in all (cnn).", defaults),
+        _option("epochs", whole, "In all (cnn), or of the first stage (transfer; 0: fine-tune at once).", defaults),
         _option("batch", click.IntRange(1), "Photos a step.", defaults),
         _option("optimizer", click.Choice(["adam", "adamw", "sgd"]), "", defaults),
         _option("rate", positive, "Learning rate.", defaults),
@@ -58,6 +58,7 @@ def shared_options(**defaults: Any) -> Decorator:
         _option("augment", str, f"One of {', '.join(AUGMENTATIONS)} and techniques, as 'light cutout=0.3'.", defaults),
         click.option("--class-weights", is_flag=True, help="Weigh rare classes more."),
         click.option("--oversample", is_flag=True, help="Draw rare classes as often as the largest."),
+        click.option("--allow-duplicates", is_flag=True, help="Train although a photo is in two splits."),
         _option("threads", whole, "Of TensorFlow (0: all processors). On one, a run is repeated to the bit.", defaults),
         click.option("--name", help="Of the bundle (default: made of the data's name and the network's)."),
         click.option("--bundle/--no-bundle", default=True, show_default=True, help="Quantize and verify at the end."),

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from device.errors import InputError
+from device.inference.interpreter import choose_file
 from export.datasets import Dataset, open_dataset
-from training.classifiers.backbones import build_classifier
+from training.classifiers.backbones import BACKBONES, build_classifier
 from training.classifiers.fitting import Plan, Stages, Validation
-from training.classifiers.networks import build_network
+from training.classifiers.networks import NETWORKS, build_network
 from training.classifiers.options import read_techniques
 from training.classifiers.pipeline import AugmentedPhotos, Frame, Photos, Sampling, load_photos, one_hot
+from training.classifiers.report import Outcome, write_report
+from training.classifiers.scoring import Answers, ask_bundle, ask_network
 from training.classifiers.transfer import Method, train_transfer
+from training.data.checks import check_dataset
 from training.interruption import Interruption
 from training.runs import Run
 
-MODEL = "model.keras"
+MODEL, HISTORY = "model.keras", "history.json"
 
 
 def train(run: Run) -> None:
@@ -27,17 +32,50 @@ def train(run: Run) -> None:
     Raises:
         InputError, ConfigError, Stopped: in one sentence, with nothing lost that was done.
     """
+    root = Path(run.config["data"])
+    findings = check_dataset(
+        root, seed=run.config["split_seed"], allow_duplicates=run.config.get("allow_duplicates", False)
+    )
     dataset = _open(run)
+    frame = Frame(run.config["size"], run.config["resize"])
+    val = load_photos(dataset, "val", frame, exact=True)
     if not (run.path / MODEL).exists():
-        frame = Frame(run.config["size"], run.config["resize"])
         training = load_photos(dataset, "train", frame, exact=False)
-        val = load_photos(dataset, "val", frame, exact=True)
         with Interruption(run) as interruption:
             stages = Stages(run, interruption)
             model = _learn(run, dataset, training, val, stages)
-        run.write_json("history.json", {"stages": stages.state.history, "seconds": stages.state.seconds})
+        run.write_json(HISTORY, {"stages": stages.state.history, "seconds": stages.state.seconds})
         with run.writing(MODEL) as scratch:
             model.save(scratch)
+    model = keras.models.load_model(run.path / MODEL, compile=False)
+    answers = ask_network(model, val, dataset.splits["val"])
+    run.log.info("val, float network: %s", told(answers.figures()))
+    test, facts = _export(run, dataset) if run.config["bundle"] else (None, {})
+    told_history = json.loads((run.path / HISTORY).read_text(encoding="utf-8"))
+    network = BACKBONES[run.config["backbone"]].about if "backbone" in run.config else NETWORKS[run.config["network"]]
+    outcome = Outcome(network, dataset, findings, told_history["stages"], told_history["seconds"], answers, test, facts)
+    write_report(run, outcome)
+    run.log.info("report: %s", run.path / "report.html")
+
+
+def _export(run: Run, dataset: Dataset) -> tuple[Answers, dict[str, Any]]:
+    """The bundle, what its file says of the test part, and facts of the file."""
+    from export.classifier import export_run
+
+    bundle = export_run(run.path, dataset, parent=run.path / "bundle", say=lambda line: run.log.info("%s", line))
+    file = choose_file(bundle, "auto")
+    answers = ask_bundle(bundle, dataset, "test")
+    run.log.info("test, int8 file: %s", told(answers.figures()))
+    facts = {"name": bundle.name, "bytes": file.bytes, "sha256": file.sha256, "metrics": bundle.manifest.metrics}
+    return answers, facts
+
+
+def told(figures: dict[str, float]) -> str:
+    """Figures as a line of the log."""
+    return (
+        f"top-1 {100 * figures['top1']:.2f} %, top-3 {100 * figures['top3']:.2f} %, macro F1 {figures['macro_f1']:.4f} "
+        f"of {figures['pictures']:,} pictures"
+    )
 
 
 def _open(run: Run) -> Dataset:
@@ -54,8 +92,6 @@ def _open(run: Run) -> Dataset:
     known = run.path / "dataset.json"
     facts = {"fingerprint": dataset.fingerprint, "labels": dataset.labels, "counts": counts}
     if known.exists():
-        import json
-
         if json.loads(known.read_text(encoding="utf-8"))["fingerprint"] != facts["fingerprint"]:
             raise InputError(f"the photos in {dataset.root} have changed since {run.path} was begun: begin a new run")
     else:

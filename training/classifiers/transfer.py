@@ -26,6 +26,7 @@ from training.classifiers.pipeline import (
     one_hot,
     variant_batches,
 )
+from training.interruption import Interruption
 from training.progress import progress
 
 FEATURES, FINE_TUNING = "features", "fine-tuning"
@@ -71,8 +72,8 @@ def train_transfer(model: keras.Model, train: Photos, val: Photos, method: Metho
     if boundary and _cache_size(boundary, train, method.variants) > method.cache_bytes:
         say("activations at %s are too large to be kept: fine-tuning on the photos themselves", boundary.layer)
         boundary = None
-    caching = Cache(model, boundary, [embedding], train, val, method)
-    if not stages.is_done(FEATURES):
+    caching = Cache(model, boundary, [embedding], train, val, method, stages.interruption)
+    if method.features.epochs and not stages.is_done(FEATURES):
         features, val_features = caching.embeddings()
         stages.fit(
             FEATURES,
@@ -106,7 +107,9 @@ class Cache:
         train: Photos,
         val: Photos,
         method: Method,
+        interruption: Interruption,
     ) -> None:
+        self._interruption = interruption
         self._outputs = [boundary.tensor, *outputs] if boundary else outputs
         self._answer = _graph(keras.Model(model.input, self._outputs))
         self._train, self._val, self._method = train, val, method
@@ -124,7 +127,10 @@ class Cache:
         if self._kept is None:
             method = self._method
             train = [
-                self._pass(variant_batches(self._train, variant, method.techniques, method.sampling.seed), str(variant))
+                self._pass(
+                    variant_batches(self._train, variant, method.techniques, method.sampling.seed),
+                    f"variant {variant + 1} of {method.variants}",
+                )
                 for variant in range(method.variants)
             ]
             val = self._pass(self._val.fitted_batches(), "val")
@@ -135,10 +141,10 @@ class Cache:
 
     def _pass(self, batches: Iterator[Floats], name: str) -> list[np.ndarray]:
         """One pass of the frozen part over photos: an array for each output."""
-        parts = [
-            [_small(output.numpy()) for output in self._answer(tf.constant(pixels))]
-            for pixels in progress(batches, f"frozen features, variant {name}", unit="batch")
-        ]
+        parts = []
+        for pixels in progress(batches, f"frozen features, {name}", unit="batch"):
+            parts.append([_small(output.numpy()) for output in self._answer(tf.constant(pixels))])
+            self._interruption.check()
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
