@@ -44,7 +44,7 @@ def cnn(context: click.Context, **_: Any) -> None:
     show_default=True,
     help="How many of the backbone's last layers learn in the second stage (0: none, -1: all).",
 )
-@click.option("--fine-tune-epochs", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--fine-tune-epochs", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--fine-tune-rate", type=click.FloatRange(min=0), default=1e-4, show_default=True)
 @click.option("--fine-tune-batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--fine-tune-schedule", type=click.Choice(["constant", "cosine"]), default="cosine", show_default=True)
@@ -52,12 +52,21 @@ def cnn(context: click.Context, **_: Any) -> None:
 @click.option(
     "--variants",
     type=click.IntRange(1),
-    default=8,
+    default=6,
     show_default=True,
     help="Of each photo (as it is, mirrored, augmented) whose frozen activations are computed once and kept.",
 )
 @click.option("--cache-mb", type=click.IntRange(0), default=2000, show_default=True, help="Most that these may take.")
-@shared_options(size=224, epochs=30, batch=64, rate=1e-3, dropout=0.2, augment="standard", early_stopping=8)
+@shared_options(
+    size=224,
+    epochs=30,
+    batch=64,
+    rate=1e-3,
+    dropout=0.2,
+    label_smoothing=0.1,
+    augment="standard",
+    early_stopping=5,
+)
 @click.pass_context
 def transfer(context: click.Context, **_: Any) -> None:
     """Train a classifier from a backbone that has learnt ImageNet.
