@@ -90,6 +90,9 @@ def _names(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(f"class_{index}" for index in range(count)) if isinstance(count, int) else ()
     if not isinstance(given, list) or not given:
         raise InputError(f"{path}: names: must be a list of the classes' names, as [sano, monilia]")
+    wrong = next((name for name in given if not isinstance(name, str | int | float)), None)
+    if wrong is not None:
+        raise InputError(f"{path}: names: must be a list of texts, and has a {type(wrong).__name__} in it")
     names = tuple(str(name) for name in given)
     if isinstance(count, int) and count != len(names):
         raise InputError(f"{path}: nc: says {count} classes, but names: lists {len(names)}")

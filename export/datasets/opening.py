@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,8 @@ def same_pictures(samples: tuple[Sample, ...]) -> list[list[int]]:
     if any(sample.tile is not None for sample in samples):
         sheets, seen, pairs = Sheets(), {}, []
         for index, sample in enumerate(samples):
-            content = sheets.tile(sample.path, sample.tile or 0).tobytes()
-            pairs.append((seen.setdefault(content, index), index))
+            content = sheets.tile(sample.path, sample.tile or 0)
+            pairs.append((seen.setdefault(blake2b(content).digest(), index), index))
         return groups(len(samples), pairs)
     looks = inspect_files([sample.path for sample in samples])
     thumbnails = np.stack([look.thumbnail for look in looks if look.thumbnail is not None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 from device.capture.pictures import SUFFIXES
@@ -133,8 +134,8 @@ def _equal_tiles(dataset: Dataset, allowed: bool) -> Iterator[Finding]:
     pairs = []
     for split in SPLITS:
         for sample in dataset.splits[split]:
-            content = sheets.tile(sample.path, sample.tile or 0).tobytes()
-            home = homes.setdefault(content, (split, dataset.name(sample)))
+            content = sheets.tile(sample.path, sample.tile or 0)
+            home = homes.setdefault(blake2b(content).digest(), (split, dataset.name(sample)))
             if home[0] != split:
                 pairs.append(f"{home[1]} = {dataset.name(sample)}")
     if pairs:

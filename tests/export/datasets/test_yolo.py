@@ -137,6 +137,7 @@ def test_ok__an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
         ("train: images\nnames: {1: a, 2: b}\n", "must go from 0 to 1"),
         ("train: images\nnames: [a, a]\n", "'a' twice"),
         ("train: images\nnc: 3\nnames: [a, b]\n", "nc: says 3 classes, but names: lists 2"),
+        ("train: images\nnames: [[a]]\n", "has a list in it"),
         ("train: 7\nnames: [a]\n", "7 is no folder's name"),
     ],
 )

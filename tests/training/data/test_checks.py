@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -221,6 +223,14 @@ def test_fail__too_few_identities_to_learn_from(tmp_path: Path) -> None:
     a_folder(tmp_path, {"ana": 3, "bea": 1, "eva": 1})
     assert "has 1 identities with two photos or more" in refusal(tmp_path, "faces")
     assert the(look_over(tmp_path, "faces"), "identities with one photo").count == 2
+
+
+def test_ok__the_commands_need_no_framework() -> None:
+    code = (
+        "import sys, training.data.commands; print({'torch', 'tensorflow', 'keras', 'ultralytics'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"
 
 
 def test_ok__the_task_is_guessed(tmp_path: Path) -> None:

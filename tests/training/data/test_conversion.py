@@ -193,6 +193,16 @@ def coco(images: list[tuple[int, str]], boxes: list[dict], categories: list[dict
     )
 
 
+def test_fail__a_photo_outside_the_folder_is_never_taken(tmp_path: Path) -> None:
+    outside = write(tmp_path / "private.jpg", a_photo(1))
+    (tmp_path / "in").mkdir()
+    boxes = [{"image_id": index, "category_id": 0, "bbox": [1, 1, 9, 9]} for index in (0, 1)]
+    content = coco([(0, str(outside)), (1, "../private.jpg")], boxes, [{"id": 0, "name": "x"}])
+    (tmp_path / "in" / "a.json").write_text(content)
+    with pytest.raises(InputError, match="2 x an annotation whose photo is not there"):
+        write_yolo(read_coco(tmp_path / "in"), tmp_path / "out")
+
+
 def test_ok__roboflow(tmp_path: Path) -> None:
     categories = [
         {"id": 0, "name": "pods", "supercategory": "none"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -66,6 +67,7 @@ class PhotoIndex:
         self.files = sorted(
             path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("._")
         )
+        self._known = set(self.files)
         self._by_name: dict[str, list[Path]] = {}
         for path in self.files:
             for name in (path.name, path.stem):
@@ -85,7 +87,8 @@ class PhotoIndex:
             if not last:
                 continue
             direct = near / name.replace("\\", "/")
-            if direct.suffix.lower() in SUFFIXES and direct.is_file():
+            direct = Path(os.path.normpath(direct))
+            if direct in self._known:
                 return direct
             candidates = self._by_name.get(last, [])
             beside = [path for path in candidates if path.parent == near]
