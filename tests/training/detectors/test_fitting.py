@@ -19,7 +19,7 @@ from training.detectors.network import network_from
 from training.detectors.photos import Photos
 from training.detectors.settings import Settings
 
-SETTINGS = Settings(epochs=3, batch=4, mosaic=1, close_mosaic=1)
+SETTINGS = Settings(epochs=3, batch=4, mosaic=1, close_mosaic=1, freeze=0)
 
 
 def fitting(data: Path, weights: Path, settings: Settings = SETTINGS, seed: int = 0) -> Fitting:
@@ -59,7 +59,7 @@ def test_ok__another_seed_is_another_run(drawn: Path, begin: Path) -> None:
 
 
 def test_ok__it_learns(drawn: Path, begin: Path) -> None:
-    run = fitting(drawn, begin, Settings(epochs=8, batch=4, close_mosaic=8, warmup=0))
+    run = fitting(drawn, begin, Settings(epochs=8, batch=4, rate=1e-3, close_mosaic=8, warmup=0, freeze=0))
     losses = [run.train_epoch() for _ in range(8)]
     assert losses[-1]["cls"] < 0.7 * losses[0]["cls"]
 
