@@ -87,7 +87,7 @@ def _clip(path: Path, seed: int) -> None:
         pose = Pose(yaw=0.28 * np.sin(turn), tilt=9 * np.sin(2 * turn), smile=0.02 + 0.04 * np.sin(3 * turn), light=1)
         face = (240 + 30 * np.sin(turn), 170 + 10 * np.cos(2 * turn), 95 + 15 * np.sin(turn / 2))
         # The same background in each frame, as before a camera that stands still.
-        picture = portrait(Person.made_up(100), pose, np.random.default_rng([seed, 3]), (480, 360), face)
+        picture = portrait(Person.made_up(102), pose, np.random.default_rng([seed, 3]), (480, 360), face)
         writer.write(np.ascontiguousarray(picture[..., ::-1]))
     writer.release()
 

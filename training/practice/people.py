@@ -149,7 +149,7 @@ class _Portrait:
         chin = 1 - 0.16 * np.clip(np.sin(angle), 0, 1) ** 2
         outline = np.stack([person.width * np.cos(angle) * chin + 0.15 * self._pose.yaw, np.sin(angle)], 1)
         self._canvas.polygon(outline, person.skin)
-        self._feature(light * person.width * 0.75, 0.1, person.width * 0.35, 0.9, person.skin * 0.75, 0.5, 0.12)
+        self._feature(light * person.width * 0.75, 0.1, person.width * 0.42, 0.95, person.skin * 0.5, 0.65, 0.13)
         self._feature(-light * person.width * 0.3, 0.3, 0.2, 0.18, self._bright, 0.5, 0.1)
         self._feature(0, -0.45, 0.3, 0.18, self._bright, 0.5, 0.12)
         if person.beard:
