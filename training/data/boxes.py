@@ -13,7 +13,7 @@ from device.capture.pictures import SUFFIXES
 from export.datasets.boxes import BoxFile, read_boxes
 from export.datasets.inspection import inspect_files
 from export.datasets.yolo import Detection, label_path, open_detection
-from training.data.findings import Finding, Findings, Removal, share
+from training.data.findings import Finding, Findings, Removal, counted, share
 from training.data.pictures import duplicates, named, tiny, unreadable
 
 UNBALANCED = 5.0
@@ -153,7 +153,8 @@ def _without_picture(data: Detection, labelled: Sequence[_Labelled]) -> Iterator
         yield Finding(
             "labels without a picture",
             len(lost),
-            f"{len(lost):,} label files have no picture, as {names[0]}: pictures end in {', '.join(SUFFIXES)}",
+            f"{counted(len(lost), 'label file has', 'label files have')} "
+            f"no picture, as {names[0]}: pictures end in {', '.join(SUFFIXES)}",
             tuple(names),
             removals=tuple(Removal(path, "a label file without a picture") for path in lost),
         )
@@ -182,7 +183,8 @@ def _repeated(data: Detection, labelled: Sequence[_Labelled]) -> Iterator[Findin
         yield Finding(
             "repeated boxes",
             len(twice),
-            f"{len(twice):,} label files have the same box twice, as {twice[0]}: it counts once",
+            f"{counted(len(twice), 'label file has', 'label files have')} "
+            f"the same box twice, as {twice[0]}: it counts once",
             tuple(twice),
         )
 

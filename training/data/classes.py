@@ -12,7 +12,7 @@ from export.datasets.folders import find_layout, split_folders, subfolders
 from export.datasets.inspection import inspect_files
 from export.datasets.samples import SPLITS
 from export.datasets.sheets import Sheets
-from training.data.findings import Finding, Findings
+from training.data.findings import Finding, Findings, counted
 from training.data.pictures import Picture, duplicates, named, tiny, unreadable
 
 UNBALANCED = 2.0
@@ -142,7 +142,8 @@ def _equal_tiles(dataset: Dataset, allowed: bool) -> Iterator[Finding]:
         yield Finding(
             "duplicates across splits",
             len(pairs),
-            f"{len(pairs):,} tiles are in more than one split, as {pairs[0]}; what is measured would be too good: say "
+            f"{counted(len(pairs), 'tile is', 'tiles are')} "
+            f"in more than one split, as {pairs[0]}; what is measured would be too good: say "
             "--allow-duplicates to train all the same",
             tuple(pairs),
             error=not allowed,
@@ -172,7 +173,8 @@ def passed_over(root: Path) -> Iterator[Finding]:
         yield Finding(
             "passed over",
             len(others),
-            f"{len(others):,} files are passed over, as {others[0]}: photos end in {', '.join(SUFFIXES)}, and are in "
+            f"{counted(len(others), 'file is', 'files are')} "
+            f"passed over, as {others[0]}: photos end in {', '.join(SUFFIXES)}, and are in "
             "the folder of a class; convert the others to JPEG or PNG",
             tuple(others),
         )
@@ -180,7 +182,8 @@ def passed_over(root: Path) -> Iterator[Finding]:
         yield Finding(
             "passed over",
             len(deep),
-            f"{len(deep):,} files are in folders inside a class and are passed over, as {deep[0]}: put them into the "
+            f"{counted(len(deep), 'file is', 'files are')} "
+            f"in a folder inside a class and passed over, as {deep[0]}: put it into the "
             "class's folder itself",
             tuple(deep),
         )

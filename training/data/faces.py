@@ -10,7 +10,7 @@ from export.datasets.folders import Layout, find_layout
 from export.datasets.inspection import inspect_files
 from export.datasets.samples import SPLITS
 from training.data.classes import passed_over
-from training.data.findings import Finding, Findings
+from training.data.findings import Finding, Findings, counted
 from training.data.pictures import duplicates, named, tiny, unreadable
 
 TINY_FACE = 60
@@ -59,7 +59,8 @@ def _identities(layout: Layout, root: Path) -> Iterator[Finding]:
         yield Finding(
             "too few identities",
             len(several),
-            f"{root} has {len(several)} identities with two photos or more to learn from: two at least, "
+            f"{root} has {counted(len(several), 'identity', 'identities')} "
+            "with two photos or more to learn from: two at least, "
             "better a hundred",
             error=True,
         )
@@ -68,7 +69,8 @@ def _identities(layout: Layout, root: Path) -> Iterator[Finding]:
         yield Finding(
             "identities with one photo",
             len(single),
-            f"{len(single):,} identities have a single photo, as {single[0]}: nothing is learnt of what stays the same",
+            f"{counted(len(single), 'identity has', 'identities have')} "
+            f"a single photo, as {single[0]}: nothing is learnt of what stays the same",
             tuple(single),
         )
 
@@ -84,7 +86,8 @@ def _straddling(counts: Mapping[str, Mapping[str, int]]) -> Iterator[Finding]:
         yield Finding(
             "identities across splits",
             len(both),
-            f"{len(both):,} identities are in more than one split, as {both[0]} in {' and '.join(homes[both[0]])}: "
+            f"{counted(len(both), 'identity is', 'identities are')} "
+            f"in more than one split, as {both[0]} in {' and '.join(homes[both[0]])}: "
             "each person belongs to one of them",
             tuple(both),
             error=True,

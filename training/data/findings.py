@@ -90,7 +90,8 @@ class Findings:
             lines = [
                 f"{'ERROR' if finding.error else 'warning'}  {finding.count:>6,}  {finding.what}: {finding.sentence}"
             ]
-            lines += [f"                 {example}" for example in finding.examples[:WORST]]
+            if finding.count > 1:
+                lines += [f"                 {example}" for example in finding.examples[:WORST]]
             if finding.count > WORST and len(finding.examples) > WORST:
                 lines.append(f"                 … and {len(finding.examples) - WORST:,} more")
             parts.append("\n".join(lines))
@@ -120,6 +121,11 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         )
         for row in table
     ).rstrip()
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """`1 photo is` or `3 photos are`: both with the number before."""
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def share(count: int, whole: int) -> str:

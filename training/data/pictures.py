@@ -10,7 +10,7 @@ import numpy as np
 
 from export.datasets.duplicates import groups, near_pairs
 from export.datasets.inspection import Inspection
-from training.data.findings import Finding, Removal, share
+from training.data.findings import Finding, Removal, counted, share
 
 TINY = 32
 """Pixels of the shorter side below which nothing is to be learnt from a photo; 32 is what CIFAR-10 has."""
@@ -89,7 +89,9 @@ def duplicates(pictures: Sequence[Picture], *, allow_across: bool = False) -> It
         yield Finding(
             "duplicates",
             copies,
-            f"{copies:,} photos are in the same folder more than once, as {_names(beside[0])}: each counts twice",
+            f"{counted(copies, 'photo is', 'photos are')} "
+            f"in the same folder a second time, as {_names(beside[0])}: such "
+            "a photo counts twice",
             tuple(_names(group) for group in beside),
             removals=tuple(
                 Removal(picture.look.path, f"the same photo as {group[0].name}")
@@ -109,13 +111,13 @@ def _across(found: list[list[Picture]], allowed: bool) -> Finding:
     advice = (
         "figures on them say nothing about new photos"
         if allowed
-        else "what is measured would be too good: move one of the two away (`--fix quarantine` lists which), or say "
-        "--allow-duplicates"
+        else "what is measured would be too good: move one away (`python -m training data check --fix quarantine` "
+        "lists which), or say --allow-duplicates"
     )
     return Finding(
         "duplicates across splits",
         len(found),
-        f"{len(found):,} photos are in more than one split, as {_names(found[0])}; {advice}",
+        f"{counted(len(found), 'photo is', 'photos are')} in more than one split, as {_names(found[0])}; {advice}",
         tuple(_names(group) for group in found),
         error=not allowed,
         removals=tuple(
@@ -129,7 +131,8 @@ def _torn(found: list[list[Picture]]) -> Finding:
     return Finding(
         "same photo, two labels",
         len(found),
-        f"{len(found):,} photos have more than one label, as {_names(found[0])}: one of them is wrong",
+        f"{counted(len(found), 'photo has', 'photos have')} "
+        f"more than one label, as {_names(found[0])}: one of them is wrong",
         tuple(_names(group) for group in found),
         removals=tuple(
             Removal(

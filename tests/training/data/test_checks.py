@@ -102,7 +102,7 @@ def test_fail__the_same_photo_in_train_and_test(tmp_path: Path) -> None:
     a_folder(tmp_path / "test", {"a": 25, "b": 25}, start=100)
     write(tmp_path / "test" / "a" / "again.jpg", a_photo(3)[:, :], quality=60)
     sentence = refusal(tmp_path)
-    assert "1 photos are in more than one split, as test/a/again.jpg = train/a/03.jpg" in sentence
+    assert "1 photo is in more than one split, as test/a/again.jpg = train/a/03.jpg" in sentence
     assert "--allow-duplicates" in sentence
     findings = check_dataset(tmp_path, allow_duplicates=True)
     (removal,) = the(findings, "duplicates across splits").removals
@@ -114,7 +114,7 @@ def test_fail__the_same_tile_in_train_and_test(tmp_path: Path) -> None:
     sheets[3, :, :32] = sheets[0, :, 64:96]
     for index, name in enumerate(("train/a", "train/b", "test/a", "test/b")):
         write(tmp_path / f"{name}.png", sheets[index])
-    assert "1 tiles are in more than one split, as train/a.png#2 = test/b.png#0" in refusal(tmp_path)
+    assert "1 tile is in more than one split, as train/a.png#2 = test/b.png#0" in refusal(tmp_path)
     assert check_dataset(tmp_path, allow_duplicates=True).warnings
 
 
@@ -216,12 +216,12 @@ def test_ok__classes_that_are_never_shown_or_never_measured(tmp_path: Path) -> N
 def test_fail__an_identity_in_train_and_test(tmp_path: Path) -> None:
     a_folder(tmp_path / "train", {"ana": 3, "bea": 3})
     a_folder(tmp_path / "test", {"bea": 3, "eva": 1}, start=50)
-    assert "1 identities are in more than one split, as bea in train and test" in refusal(tmp_path, "faces")
+    assert "1 identity is in more than one split, as bea in train and test" in refusal(tmp_path, "faces")
 
 
 def test_fail__too_few_identities_to_learn_from(tmp_path: Path) -> None:
     a_folder(tmp_path, {"ana": 3, "bea": 1, "eva": 1})
-    assert "has 1 identities with two photos or more" in refusal(tmp_path, "faces")
+    assert "has 1 identity with two photos or more" in refusal(tmp_path, "faces")
     assert the(look_over(tmp_path, "faces"), "identities with one photo").count == 2
 
 
