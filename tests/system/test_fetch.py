@@ -170,6 +170,15 @@ def test_fail__wrong_content_is_never_kept(server: Server, tmp_path: Path) -> No
     assert left_in(tmp_path / "cache") == []
 
 
+def test_ok__recognised_by_md5_where_nothing_better_is_stated(server: Server, tmp_path: Path) -> None:
+    by_md5 = asset(f"{server.url}/model.bin", sha256="", md5=hashlib.md5(CONTENT).hexdigest())
+    assert fetch(by_md5, tmp_path / "cache").read_bytes() == CONTENT
+    server.content = CONTENT[::-1]
+    (tmp_path / "cache" / "model.bin").unlink()
+    with pytest.raises(InputError, match=rf"its md5 is [0-9a-f]{{12}}…, not .*Put the file \(md5 {by_md5.md5}\)"):
+        fetch(by_md5, tmp_path / "cache")
+
+
 def test_fail__every_source_that_was_tried_is_named(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
