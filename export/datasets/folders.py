@@ -44,13 +44,22 @@ def find_layout(root: Path) -> Layout:
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """The folders of train, val and test that are there; none where there is no folder for train."""
+    """The folders of train, val and test that are there; none where there is no train, or it is a class of that name."""
     found = {}
     for split, names in SPLIT_NAMES.items():
         folder = next((root / name for name in names if (root / name).is_dir()), None)
         if folder:
             found[split] = folder
-    return found if "train" in found else {}
+    if "train" not in found or _is_a_class(root, found):
+        return {}
+    return found
+
+
+def _is_a_class(root: Path, found: Mapping[str, Path]) -> bool:
+    """Whether `train` is a vehicle: it holds photos and no folders, beside other folders that hold photos."""
+    if subfolders(found["train"]) or not photos(found["train"]):
+        return False
+    return any(photos(folder) for folder in subfolders(root) if folder not in found.values())
 
 
 def subfolders(folder: Path) -> list[Path]:

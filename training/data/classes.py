@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 from device.capture.pictures import SUFFIXES
@@ -11,9 +10,9 @@ from export.datasets import Dataset, open_dataset
 from export.datasets.folders import find_layout, split_folders, subfolders
 from export.datasets.inspection import inspect_files
 from export.datasets.samples import SPLITS
-from export.datasets.sheets import Sheets
 from training.data.findings import Finding, Findings, counted
 from training.data.pictures import Picture, duplicates, named, tiny, unreadable
+from training.data.tiles import repeated_tiles
 
 UNBALANCED = 2.0
 """From this ratio of the largest to the smallest class in train on, class weights or oversampling are worth a try."""
@@ -30,7 +29,7 @@ def check_classes(root: Path, *, seed: int = 0, allow_duplicates: bool = False) 
     dataset = open_dataset(root, seed=seed)
     found = list(_classes(dataset))
     if any(sample.tile is not None for sample in dataset.splits["train"]):
-        found += _equal_tiles(dataset, allow_duplicates)
+        found += repeated_tiles(dataset, allow_across=allow_duplicates)
         pictures: list[Picture] = []
     else:
         given = {sample.path: (split, sample) for split, samples in layout.samples.items() for sample in samples}
@@ -125,28 +124,6 @@ def _balance(labels: Sequence[str], train: Sequence[int]) -> Iterator[Finding]:
             f"{commonest} has {most / least:.1f} times as many photos in train as {rarest} ({most} and {least}): "
             "class weights or oversampling may help, and accuracy alone misleads",
             tuple(f"{label} has {count}" for count, label in order),
-        )
-
-
-def _equal_tiles(dataset: Dataset, allowed: bool) -> Iterator[Finding]:
-    """Tiles of sheets that are equal to the last bit, across splits that were given."""
-    sheets, homes = Sheets(), {}
-    pairs = []
-    for split in SPLITS:
-        for sample in dataset.splits[split]:
-            content = sheets.tile(sample.path, sample.tile or 0)
-            home = homes.setdefault(blake2b(content).digest(), (split, dataset.name(sample)))
-            if home[0] != split:
-                pairs.append(f"{home[1]} = {dataset.name(sample)}")
-    if pairs:
-        yield Finding(
-            "duplicates across splits",
-            len(pairs),
-            f"{counted(len(pairs), 'tile is', 'tiles are')} "
-            f"in more than one split, as {pairs[0]}; what is measured would be too good: say "
-            "--allow-duplicates to train all the same",
-            tuple(pairs),
-            error=not allowed,
         )
 
 

@@ -124,6 +124,12 @@ def test_ok__equal_tiles_stay_on_one_side(tmp_path: Path) -> None:
     assert all(places[label, tile] == places[label, tile + 50] for label in (0, 1) for tile in range(50))
 
 
+def test_ok__a_class_may_be_called_train(tmp_path: Path) -> None:
+    dataset = open_dataset(a_folder(tmp_path, {"bus": 6, "car": 6, "train": 6}))
+    assert dataset.labels == ("bus", "car", "train")
+    assert dataset.made == ("train", "val", "test")
+
+
 def refusal(root: Path) -> str:
     with pytest.raises(InputError) as caught:
         open_dataset(root)

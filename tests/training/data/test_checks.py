@@ -114,8 +114,19 @@ def test_fail__the_same_tile_in_train_and_test(tmp_path: Path) -> None:
     sheets[3, :, :32] = sheets[0, :, 64:96]
     for index, name in enumerate(("train/a", "train/b", "test/a", "test/b")):
         write(tmp_path / f"{name}.png", sheets[index])
-    assert "1 tile is in more than one split, as train/a.png#2 = test/b.png#0" in refusal(tmp_path)
+    assert "1 tile is in train and test, as train/a.png#2 = test/b.png#0" in refusal(tmp_path)
     assert check_dataset(tmp_path, allow_duplicates=True).warnings
+
+
+def test_ok__a_tile_that_looks_like_one_of_train_is_told(tmp_path: Path) -> None:
+    tiles = [a_photo(seed, 32, 32) for seed in range(400)]
+    tiles[205] = np.clip(tiles[17].astype(int) + 9, 0, 255).astype(np.uint8)
+    for index, name in enumerate(("train/a", "train/b", "test/a", "test/b")):
+        write(tmp_path / f"{name}.png", np.concatenate(tiles[100 * index : 100 * index + 100], axis=1))
+    findings = check_dataset(tmp_path)
+    found = the(findings, "near-duplicates across splits")
+    assert found.examples == ("train/a.png#17 ~ test/a.png#5",)
+    assert found in findings.warnings
 
 
 def test_ok__the_same_photo_twice_in_a_class_or_under_two_labels(tmp_path: Path) -> None:
