@@ -44,7 +44,7 @@ def find_layout(root: Path) -> Layout:
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """The folders of train, val and test that are there; none where there is no train, or it is a class of that name."""
+    """The folders of train, val and test that are there; none without train, or where that is a class of the name."""
     found = {}
     for split, names in SPLIT_NAMES.items():
         folder = next((root / name for name in names if (root / name).is_dir()), None)
