@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def export_run(
     dataset = open_labelled(Path(config["data"]), names=config["names"], seed=config["seed"])
     if dataset.fingerprint != start["fingerprint"]:
         raise InputError(f"the photos in {dataset.root} are not those that {run} was trained on: the export needs them")
-    wanted = wanted or Wanted(config["name"] or f"{dataset.name}-{config['size']}", run / "bundle")
+    wanted = wanted or Wanted(config["name"] or usual_name(dataset, config["size"]), run / "bundle")
     material = _material(dataset, start, wanted)
     product = Product(wanted.name, config["size"], "int8", wanted.runtimes, wanted.parent)
     checkpoint = run / RESULT
@@ -123,6 +124,12 @@ def export_cacao(say: Callable[[str], None], run: Path | None = None, floors: Pa
             )
         run = made[-1].parent
     return export_run(run, say, CACAO, floors)
+
+
+def usual_name(dataset: LabelledSet, size: int) -> str:
+    """A bundle's name after the data's folder, without what a manifest does not allow in one."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.name).strip("-._")
+    return f"{plain[:80] or 'detector'}-{size}"
 
 
 def bundle_of(run_or_bundle: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ class Side(click.IntRange):
         if number % 32:
             self.fail(f"{number} is not a multiple of 32, YOLOv8's largest stride", param, ctx)
         return number
+
+
+def _named(context: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Refuse now what the manifest would refuse after hours."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise click.BadParameter(
+            f"{name!r} is no bundle's name: letters, digits, dots, hyphens and underscores are", context, param
+        )
+    return name
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -104,7 +114,9 @@ class Side(click.IntRange):
     show_default=True,
     help="Threads of PyTorch; the same to the bit is promised for the same number.",
 )
-@click.option("--name", default=None, help="The bundle's name  [default: the data's folder and the size].")
+@click.option(
+    "--name", default=None, callback=_named, help="The bundle's name  [default: the data's folder and the size]."
+)
 @click.option("--out", type=FOLDER, help="Run folder  [default: runs/detector-DATE].")
 @click.option("--resume", type=FOLDER, help="Go on with the run in this folder.")
 @click.pass_context

@@ -44,6 +44,11 @@ def train(run: Run) -> Path:
     parts = roles(dataset, run.config["hold"], run.config["seed"])
     for sentence in dataset.warnings:
         run.log.warning("%s", sentence)
+    if not any(len(photo.class_ids) for photo in parts.report):
+        raise InputError(
+            f"the {len(parts.report)} photos of {parts.split} in {dataset.root} show no object: nothing can be "
+            "measured on them; label some, or move some photos there"
+        )
     begin_run(run, dataset, parts)
     if not (run.path / RESULT).exists():
         fit(run, dataset, parts)

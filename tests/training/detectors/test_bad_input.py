@@ -13,6 +13,7 @@ import torch
 from device.errors import ConfigError, InputError
 from device.system.fetch import fetch
 from export.labelled import open_labelled
+from export.trained import usual_name
 from tests.training.detectors.conftest import NAMES
 from training.detectors.commands import detector
 from training.detectors.network import network_from
@@ -81,6 +82,23 @@ def test_fail__no_data() -> None:
 def test_fail__size_is_no_multiple_of_32(drawn: Path) -> None:
     with pytest.raises(click.BadParameter, match="100 is not a multiple of 32"):
         run("--data", drawn, "--size", 100)
+
+
+def test_fail__a_name_that_no_bundle_may_have(drawn: Path) -> None:
+    with pytest.raises(click.BadParameter, match=r"'my pods' is no bundle's name"):
+        run("--data", drawn, "--name", "my pods")
+
+
+def test_ok__a_bundle_is_called_after_any_folder(drawn: Path, tmp_path: Path) -> None:
+    shutil.copytree(drawn, tmp_path / "(2) mis vainas de cacao ñ")
+    assert usual_name(open_labelled(tmp_path / "(2) mis vainas de cacao ñ"), 320) == "2-mis-vainas-de-cacao-320"
+
+
+def test_fail__held_out_photos_show_nothing(copy: Path, begin: Path, tmp_path: Path) -> None:
+    for labels in (copy / "labels" / "val").iterdir():
+        labels.write_text("")
+    with pytest.raises(InputError, match=r"the 6 photos of val in .* show no object"):
+        run("--data", copy, "--weights", begin, "--size", 64, "--out", tmp_path / "run")
 
 
 def test_fail__resumed_with_another_setting(drawn: Path, tmp_path: Path) -> None:
