@@ -102,7 +102,7 @@ class Run:
     @property
     def again(self) -> str:
         """The command that goes on with the run."""
-        return f"python -m training {self.config.get('family', 'COMMAND')} --resume {self.path}"
+        return _again(self.config.get("family", "COMMAND"), self.path)
 
     def _write_environment(self) -> None:
         file = self.path / "environment.json"
@@ -170,11 +170,6 @@ def effective(context: click.Context) -> dict[str, Any]:
     if resume is None:
         return dict(config)
     known = read_config(Path(resume))
-    if known.get("family", config["family"]) != config["family"]:
-        raise ConfigError(
-            f"{resume} is a run of `{known['family']}`: go on with it by `python -m training {known['family']} "
-            f"--resume {resume}`"
-        )
     _refuse_changes(Path(resume), known, config)
     return known
 
@@ -233,11 +228,17 @@ def _refuse_changes(path: Path, was: dict[str, Any], given: dict[str, Any], abov
             )
         if isinstance(value, dict) and isinstance(was[key], dict):
             _refuse_changes(path, was[key], value, f"{name}.")
+        elif name == "family" and value != was[key]:
+            raise ConfigError(f"{path} is a run of `{was[key]}`: go on with it by `{_again(was[key], path)}`")
         elif value != was[key]:
             raise ConfigError(
                 f"{path} was begun with {name} {_say(was[key])}, and {_say(value)} was given: "
                 "leave it out to go on, or begin a new run by --out"
             )
+
+
+def _again(family: str, path: Path) -> str:
+    return f"python -m training {family} --resume {path}"
 
 
 def _say(value: Any) -> str:
