@@ -17,6 +17,9 @@ NETWORKS = {
 STEM_STRIDE_FROM_PX = 80
 """From this side on the compact network halves its input in the first convolution."""
 
+STEM_POOL_FROM_PX = 112
+"""From this side on it pools after that, too: half of all multiply-adds would else be spent on the largest map."""
+
 SMALLEST_MAP_PX = 4
 """The compact network adds stages until its feature map is this small."""
 
@@ -85,6 +88,8 @@ def _compact(
     stride = 2 if picture.shape[1] >= STEM_STRIDE_FROM_PX else 1
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="normalise")(picture)
     x = _convolution(x, widths[0] // 2, "stem", penalty, stride)
+    if picture.shape[1] >= STEM_POOL_FROM_PX:
+        x = layers.MaxPooling2D(2, name="stem_pool")(x)
     stage = 0
     while x.shape[1] // 2 >= SMALLEST_MAP_PX:
         width = widths[min(stage, len(widths) - 1)]
