@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import nn
 
 from device.access.recognizer import Recognizer
@@ -21,7 +20,7 @@ from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, Runtime
 from device.system.fetch import sha256_of
 from export import litert, onnx_graph
-from export.bundle import BUNDLES, Draft, ModelContent, Precision, git_commit, picture_input
+from export.bundle import Draft, ModelContent, Precision, git_commit, picture_input
 from export.calibration import Normalisation, as_input, pixel_span
 from export.embedder_card import Told, write_card
 from export.face_crops import CACHE, Aligner, Crops, aligned_crops
@@ -36,15 +35,16 @@ from export.face_verification import (
     find_thresholds,
 )
 from export.lfw import Fold, read_folds
-from export.mobilefacenet import MEAN, SIZE, STD, MobileFaceNet, load
-from export.weights import WEIGHTS, weights
+from export.mobilefacenet import MEAN, SIZE, STD, WIDTH, MobileFaceNet, load
 
 Say = Callable[[str], None]
-BASE = "mobilefacenet.pt"
-
 IMAGENET: Normalisation = (MEAN, STD)
 CENTRED: Normalisation = ((127.5,) * 3, (127.5,) * 3)
 """What programs expect of a face embedder in ONNX, insightface among them: [1, 3, 112, 112] RGB from -1 to 1."""
+
+QUANTIZED = ("Conv", "Clip", "Relu")
+"""Of the ONNX graph: convolutions with the ReLU6 after them. Without that, ranges are those before it, and embeddings'
+cosine to the float ones falls from 0.994 to 0.95; additions gain nothing."""
 
 OUTPUT = "embedding"
 PERCENTILE = 97.0
@@ -52,10 +52,27 @@ CALIBRATION = 200
 """Aligned training faces whose activations give the ranges."""
 
 
-class ChannelLast(nn.Module):
-    """[N, 112, 112, 3] normalised RGB -> [N, 128]: LiteRT's layout."""
+class BothWays(nn.Module):
+    """The sum of what a network says of a face and of its mirror image.
+
+    A face and its mirror image are the same person's, and errors of the two embeddings partly cancel, those of rounding
+    among them. It takes twice the time, and every program that runs the file has it.
+    """
 
     def __init__(self, network: MobileFaceNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[1, 3, 112, 112] -> [1, 128]."""
+        found = self.network(torch.cat([x, torch.flip(x, [3])]))
+        return found[:1] + found[1:]
+
+
+class ChannelLast(nn.Module):
+    """[1, 112, 112, 3] normalised RGB -> [1, 128]: LiteRT's layout."""
+
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
@@ -65,9 +82,9 @@ class ChannelLast(nn.Module):
 
 
 class Centred(nn.Module):
-    """[N, 3, 112, 112] RGB from -1 to 1 -> [N, 128]: the layout and the numbers that face programs agree on."""
+    """[1, 3, 112, 112] RGB from -1 to 1 -> [1, 128]: the layout and the numbers that face programs agree on."""
 
-    def __init__(self, network: MobileFaceNet) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in IMAGENET)
@@ -80,25 +97,6 @@ class Centred(nn.Module):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be made of weights.
-
-    `siblings`: folder for the float file and the ONNX ones, as bundles of their own; None makes the int8 file only.
-    `floor`: entry of the table of floors that the int8 file is held to, beside that of closeness to the float network.
-    """
-
-    name: str
-    parent: Path
-    version: str = "0"
-    siblings: Path | None = None
-    floor: str | None = None
-    command: str = ""
-    what: str = ""
-    data: Sequence[str] = field(default_factory=tuple)
-    draws: int = 200
-
-
-@dataclass(frozen=True)
 class Kind:
     """One file to make, the end of its bundle's name, and how pixels go in."""
 
@@ -108,11 +106,31 @@ class Kind:
 
 
 SHIPPED = Kind("litert", "int8", "")
-SIBLINGS = (
-    Kind("litert", "fp32", "-fp32"),
-    Kind("onnxruntime", "int8", "-onnx"),
-    Kind("onnxruntime", "fp32", "-onnx-fp32"),
-)
+FLOAT = Kind("litert", "fp32", "-fp32")
+ALL = (SHIPPED, FLOAT, Kind("onnxruntime", "int8", "-onnx"), Kind("onnxruntime", "fp32", "-onnx-fp32"))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of weights.
+
+    `siblings`: folder for the other files as bundles of their own; None puts them beside the int8 one.
+    `kinds`: what to make; the first is the one that ships.
+    `both_ways`: the files look at the mirror image, too.
+    `floor`: entry of the table of floors that the int8 file is held to, beside that of closeness to the float network.
+    """
+
+    name: str
+    parent: Path
+    version: str = "0"
+    siblings: Path | None = None
+    kinds: Sequence[Kind] = (SHIPPED, FLOAT)
+    both_ways: bool = True
+    floor: str | None = None
+    command: str = ""
+    what: str = ""
+    data: Sequence[str] = field(default_factory=tuple)
+    draws: int = 200
 
 
 class Faces:
@@ -150,8 +168,9 @@ class Faces:
 class Files:
     """The files of one network, each converted once."""
 
-    def __init__(self, network: MobileFaceNet, faces: Faces) -> None:
-        self._network, self._faces = network.eval(), faces
+    def __init__(self, network: MobileFaceNet, faces: Faces, *, both_ways: bool = False) -> None:
+        self._network: nn.Module = BothWays(network.eval()) if both_ways else network.eval()
+        self._faces = faces
 
     @cached_property
     def litert_float(self) -> bytes:
@@ -177,7 +196,7 @@ class Files:
     def _onnx_int8(self) -> bytes:
         inputs = (as_input(face, CENTRED).transpose(0, 3, 1, 2).copy() for face in self._faces.calibration)
         ranges = onnx_graph.calibrate(self.onnx_float, inputs, pixel_span(CENTRED), percentile=PERCENTILE)
-        return onnx_graph.quantize(self.onnx_float, ranges, ("Conv", "Add"))
+        return onnx_graph.quantize(self.onnx_float, ranges, QUANTIZED)
 
 
 def export_embedder(
@@ -196,26 +215,23 @@ def export_embedder(
     """
     torch.set_num_threads(1)
     network = load(checkpoint)
-    files = Files(network, faces)
+    files = Files(network, faces, both_ways=wanted.both_ways)
     say(f"{wanted.name}: converting")
-    base = _draft(wanted, Kind("litert", "fp32", "-fp32"), files, faces, checkpoint, provenance)
-    reference = _vectors(base, faces, say)
+    floating = _draft(wanted, FLOAT, files, faces, checkpoint, provenance)
+    reference = _vectors(floating, faces, say)
     measured_float = _measure(reference, reference, faces, wanted.draws)
-    kinds = [SHIPPED, *(SIBLINGS if wanted.siblings else ())]
-    made: Bundle | None = None
-    for kind in kinds:
-        is_base = kind.suffix == "-fp32"
-        draft = base if is_base else _draft(wanted, kind, files, faces, checkpoint, provenance)
-        measured = measured_float if is_base else _measure(reference, _vectors(draft, faces, say), faces, wanted.draws)
+    made = []
+    for kind in wanted.kinds:
+        if kind == FLOAT:
+            draft, measured = floating, measured_float
+        else:
+            draft = _draft(wanted, kind, files, faces, checkpoint, provenance)
+            measured = _measure(reference, _vectors(draft, faces, say), faces, wanted.draws)
         _hold(wanted, kind, measured_float, measured, floors)
         _complete(draft, wanted, faces, measured_float, measured)
-        parent = wanted.parent if kind is SHIPPED else wanted.siblings
-        assert parent is not None
-        bundle = draft.write(parent)
-        say(f"{draft.name}: {_line(measured)}; written to {bundle.path}")
-        made = made or bundle
-    assert made is not None
-    return made
+        made.append(draft.write(wanted.parent if not made else wanted.siblings or wanted.parent))
+        say(f"{draft.name}: {_line(measured)}; written to {made[-1].path}")
+    return made[0]
 
 
 def _draft(
@@ -229,7 +245,7 @@ def _draft(
         version=wanted.version,
         task="embed",
         input=given,
-        output={"decode": "embedding", "size": 128},
+        output={"decode": "embedding", "size": WIDTH, "both_ways": wanted.both_ways},
         files=[ModelContent(kind.runtime, kind.precision, files.content(kind))],
         licence="Apache-2.0",
         provenance={
@@ -259,9 +275,9 @@ def _vectors(draft: Draft, faces: Faces, say: Say) -> _Vectors:
         bundle = draft.write(Path(scratch))
         recognizer = Recognizer(bundle, open_interpreter(bundle))
         return _Vectors(
-            embed_all(recognizer, faces.train, "train"),
-            embed_all(recognizer, faces.aside, "set aside"),
-            embed_all(recognizer, faces.test, "test") if faces.test else None,
+            embed_all(recognizer, faces.train, bundle),
+            embed_all(recognizer, faces.aside, bundle),
+            embed_all(recognizer, faces.test, bundle) if faces.test else None,
         )
 
 
@@ -277,7 +293,7 @@ def _measure(reference: _Vectors, found: _Vectors, faces: Faces, draws: int) -> 
 
 
 def _hold(wanted: Wanted, kind: Kind, reference: Measured, measured: Measured, floors: Path) -> None:
-    entry = wanted.floor if kind is SHIPPED else None
+    entry = wanted.floor if kind == SHIPPED else None
     failed = shortfalls(reference.plain, measured.plain, measured.close, kind.precision, entry, floors)
     if failed:
         raise InputError(f"{wanted.name}{kind.suffix} is not written: {'; '.join(failed)}")
@@ -308,84 +324,3 @@ def _line(measured: Measured) -> str:
     return ", ".join(f"{name} {cell}" for name, cell in measured.plain.cells().items()) + (
         f"; cosine to float {measured.close.mean:.4f} in the mean, {measured.close.least:.4f} at least"
     )
-
-
-def export_face_run(run: Path, parent: Path, say: Say, wanted: Wanted | None = None, floors: Path = FLOORS) -> Bundle:
-    """The int8 bundle of a finished run of `python -m training arcface`.
-
-    Args:
-        run: its folder.
-        parent: where the bundle goes, unless `wanted` says it.
-        wanted: what to make; default `parent/arcface`, and nothing beside it.
-    Raises:
-        InputError: the run is not finished, its photos are gone or others, or the file falls short of its floors.
-    """
-    checkpoint = run / "embedder.pt"
-    if not checkpoint.is_file():
-        raise InputError(f"{run} holds no embedder.pt: the run is not finished; go on with it by --resume")
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    faces = Faces(Path(config["data"]), config["set_aside"], config["seed"])
-    wanted = wanted or Wanted(
-        "arcface", parent, command=f"python -m training arcface --data {faces.root.name}", what=_told_of(config)
-    )
-    kept = ("loss", "margin", "scale", "anchor", "quantization_aware", "epochs", "batch", "rate", "seed", "set_aside")
-    training = {key: config[key] for key in (*kept, "from_scratch")}
-    return export_embedder(checkpoint, faces, wanted, say, {**_base(config), "training": training}, floors)
-
-
-def _told_of(config: Mapping[str, Any]) -> str:
-    if config["from_scratch"]:
-        return "MobileFaceNet, trained from nothing on few people: a demonstration, not fit for use."
-    return "MobileFaceNet, fine-tuned on photos of one's own."
-
-
-def _base(config: Mapping[str, Any]) -> dict[str, Any]:
-    if config["from_scratch"]:
-        return {"base": "none"}
-    path = Path(config["weights"]) if config.get("weights") else weights(BASE)
-    digest = sha256_of(path)
-    licence = next((asset.licence for asset in WEIGHTS if asset.sha256 == digest), "not known")
-    return {"base": {"file": path.name, "sha256": digest, "licence": licence}}
-
-
-def sereno_arcface(parent: Path, siblings: Path = BUNDLES) -> Wanted:
-    """The face embedder that Sereno ships, of a run on Labeled Faces in the Wild."""
-    return Wanted(
-        name="sereno-arcface",
-        parent=parent,
-        version="1.0.0",
-        siblings=siblings,
-        floor="sereno-arcface",
-        command="make train-arcface && make export MODEL=sereno-arcface",
-        what=(
-            "Sereno's face embedder: MobileFaceNet of foamliu/MobileFaceNet (Apache-2.0), fine-tuned with ArcFace's "
-            "angular margin, held near what it knew, and taught to bear the rounding of int8. Two photos of one person "
-            "give embeddings with a high cosine similarity."
-        ),
-        data=(
-            "Base weights: MS-Celeb-1M, web photos of public figures, collected without asking them and withdrawn by "
-            "its publisher in 2019. **It may contain people of Labeled Faces in the Wild**, so that all figures on "
-            "LFW, this network's as any other's, may be better than on strangers.",
-            "Fine-tuning: 248 people of Labeled Faces in the Wild (University of Massachusetts; press photos, free "
-            "for research, the photographers' rights remain), aligned by YuNet's landmarks; 80 more were set aside "
-            "for thresholds and choices.",
-            "None of these photos is in the bundle, and nobody can be recognised by it without an enrolment.",
-        ),
-    )
-
-
-def export_base(faces: Faces, say: Say, parent: Path = BUNDLES, floors: Path = FLOORS) -> Bundle:
-    """The base weights as they are, in the same four forms: what fine-tuning is compared with."""
-    wanted = Wanted(
-        name="mobilefacenet",
-        parent=parent,
-        version="1.0.0",
-        siblings=parent,
-        command="make export MODEL=mobilefacenet",
-        what=(
-            "MobileFaceNet of foamliu/MobileFaceNet (release v1.0, Apache-2.0), exported by Sereno and not trained any "
-            "further."
-        ),
-        data=("Base weights: MS-Celeb-1M, which may contain people of Labeled Faces in the Wild.",),
-    )
-    return export_embedder(weights(BASE), faces, wanted, say, _base({"from_scratch": False}), floors)

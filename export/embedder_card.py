@@ -35,7 +35,7 @@ def write_card(draft: Draft, told: Told, reference: FaceFigures, measured: Measu
 {told.what}
 
 Takes one face, aligned to 112x112 by five landmarks as the device does it, and gives {draft.output["size"]} numbers.
-Only their direction means anything: compare two by the cosine of their angle.
+Only their direction means anything: compare two by the cosine of their angle.{_both_ways(draft)}
 
 - `{file.path}` ({file.runtime}, {file.precision}, {len(file.content):,} bytes)
 
@@ -77,6 +77,15 @@ Light, turned heads, covered mouths, age, twins and poor cameras make errors of 
 are not a fair sample of people: error rates differ between groups (NIST IR 8280), and were not measured by group here.
 It cannot tell a face from a picture of a face. Measure it on your own camera before a lock hangs on it.
 """
+
+
+def _both_ways(draft: Draft) -> str:
+    if not draft.output.get("both_ways"):
+        return ""
+    return (
+        " The file looks at the\nface and at its mirror image and gives the sum of both: twice the time, fewer errors "
+        "of both kinds."
+    )
 
 
 def _table(reference: FaceFigures, figures: FaceFigures) -> str:

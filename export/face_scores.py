@@ -139,6 +139,9 @@ class ByIdentity:
         different = similarities[~same]
         alike = different >= np.quantile(different, 1 - self.KEPT)
         self._different = _sorted_down(different[alike], a[~same][alike], b[~same][alike])
+        # For each pair of two people, how many of one person's are more alike, and how many are as alike at least.
+        own, others = self._same[0], self._different[0]
+        self._above = np.searchsorted(-own, -others, side="left"), np.searchsorted(-own, -others, side="right")
 
     def intervals(self, fmrs: Sequence[float] = FMRS) -> tuple[dict[float, Interval], Interval]:
         """95 % intervals (percentile method) of TAR at each FMR, and of the EER."""
@@ -149,22 +152,24 @@ class ByIdentity:
 
     def _rates(self, counts: Labels, fmrs: Sequence[float]) -> list[float]:
         """TAR at each FMR, and the EER, of one draw."""
-        own, person = self._same
+        _, person = self._same
         own_matched = np.cumsum(counts[person])
         if not own_matched[-1]:
             return [np.nan] * (len(fmrs) + 1)
-        others, a, b = self._different
+        _, a, b = self._different
         matched = np.cumsum(counts[a] * counts[b])
         drawn = counts * self._sizes
-        pairs = (drawn.sum() ** 2 - (counts * counts * self._sizes**2).sum()) / 2
+        pairs = (drawn.sum() ** 2 - (drawn**2).sum()) / 2
+        if not pairs:  # The same person each time.
+            return [np.nan] * (len(fmrs) + 1)
         rates = []
         for fmr in fmrs:
             allowed = int(np.searchsorted(matched, fmr * pairs, side="right"))
-            above = int(np.searchsorted(-own, -others[min(allowed, len(others) - 1)], side="left"))
+            above = int(self._above[0][min(allowed, len(matched) - 1)])
             rates.append(float(own_matched[above - 1] / own_matched[-1]) if above else 0.0)
         # FNMR at each pair of two people as the threshold, beside FMR there.
-        above = np.searchsorted(-own, -others, side="right")
-        fnmr = 1 - np.where(above > 0, own_matched[np.maximum(above - 1, 0)], 0) / own_matched[-1]
+        reached = self._above[1]
+        fnmr = 1 - np.where(reached > 0, own_matched[np.maximum(reached - 1, 0)], 0) / own_matched[-1]
         nearest = int(np.argmin(np.abs(fnmr - matched / pairs)))
         return [*rates, float((fnmr[nearest] + matched[nearest] / pairs) / 2)]
 

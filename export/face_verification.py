@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -12,7 +15,8 @@ from tqdm import tqdm
 
 from device.access.recognizer import Recognizer
 from device.errors import InputError
-from export.face_crops import Crops
+from device.inference.manifest import Bundle
+from export.face_crops import CACHE, Crops
 from export.face_scores import FMRS, KNOWN_ERRORS, Array, ByIdentity, Interval, Pairs, all_pairs, corrected, unit
 from export.lfw import Fold, FoldAccuracy, fold_accuracy, relabelled
 
@@ -21,7 +25,7 @@ COUNTED = 10
 """Pairs that must lie above a threshold for it to count as measured; with fewer it is read off the line through the
 rest of the curve."""
 
-FEWEST_PAIRS = 200
+FEWEST_PAIRS = 1000
 """Pairs of two people, below which no threshold is told at all."""
 
 
@@ -66,10 +70,38 @@ def rate_name(fmr: float) -> str:
     return f"{fmr:.0e}".replace("e-0", "e-")
 
 
-def embed_all(recognizer: Recognizer, crops: Crops, description: str) -> Array:
-    """[N, D] unit embeddings of aligned faces, by the device's own recognizer."""
-    bar = tqdm(crops.faces, desc=description, unit="face", disable=None, leave=False)
-    return np.stack([recognizer.embed(face) for face in bar]).astype(np.float64)
+def embed_all(recognizer: Recognizer, crops: Crops, bundle: Bundle, cache: Path = CACHE) -> Array:
+    """[N, D] unit embeddings of aligned faces, by the device's own recognizer; from the cache where they are there."""
+    [file] = bundle.manifest.files
+    key = f"{file.sha256} {bundle.manifest.input.model_dump_json()} {crops.fingerprint}"
+    return kept_vectors(
+        key,
+        lambda: np.stack(
+            [
+                recognizer.embed(face)
+                for face in tqdm(crops.faces, desc=bundle.name, unit="face", disable=None, leave=False)
+            ]
+        ).astype(np.float64),
+        cache,
+    )
+
+
+def kept_vectors(key: str, make: Callable[[], Array], cache: Path = CACHE) -> Array:
+    """Embeddings that were made before, or are made now and kept: `key` names all that they hang on."""
+    kept = cache / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
+    try:
+        found: Array = np.load(kept, allow_pickle=False)
+        return found
+    except (OSError, ValueError, EOFError):
+        found = make()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    scratch = kept.with_name(f".{kept.stem}-{os.getpid()}.npy")
+    try:
+        np.save(scratch, found)
+        scratch.replace(kept)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return found
 
 
 def figures(
@@ -146,7 +178,7 @@ def find_thresholds(aside: Array, aside_labels: np.ndarray, others: Array | None
         aside_labels: [N].
         others: [M, D] unit embeddings of other people.
     Returns:
-        None of the thresholds where there are fewer than 200 pairs.
+        None of the thresholds where there are fewer than 1,000 pairs.
     """
     different = [all_pairs(aside, aside_labels).different]
     if others is not None and len(others):

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch.nn.functional as F
 
 from device.access.recognizer import Recognizer
 from device.errors import InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, find_bundle, load_bundle
-from export.embedder import export_face_run
+from export.embedder_recipes import export_face_run
 from export.face_crops import CACHE, Aligner, Crops, aligned_crops, find_photos
 from export.face_scores import Array, Pairs, det_curve
-from export.face_verification import FaceFigures, embed_all, figures, rate_name
+from export.face_verification import FaceFigures, embed_all, figures, kept_vectors, rate_name
 from export.lfw import Fold, read_folds
 from export.mobilefacenet import MobileFaceNet
 from training.faces.fitting import embeddings
@@ -40,13 +42,24 @@ class Column:
 
 
 def network_vectors(network: MobileFaceNet, crops: Crops) -> Array:
-    """[N, 128] unit embeddings, float, by PyTorch."""
-    return F.normalize(embeddings(network.eval(), crops.faces)).numpy().astype(np.float64)
+    """[N, 128] unit embeddings, float, by PyTorch; of each face and its mirror image, as the files have it."""
+    weights = hashlib.sha256()
+    for value in network.state_dict().values():
+        weights.update(value.numpy().tobytes())
+    return kept_vectors(
+        f"torch both ways {weights.hexdigest()} {crops.fingerprint}",
+        lambda: _both(network.eval(), crops.faces),
+    )
+
+
+def _both(network: MobileFaceNet, faces: npt.NDArray[np.uint8]) -> Array:
+    found = embeddings(network, faces) + embeddings(network, faces[:, :, ::-1])
+    return F.normalize(found).numpy().astype(np.float64)
 
 
 def bundle_vectors(bundle: Bundle, crops: Crops) -> Array:
     """[N, D] unit embeddings by the device's recognizer."""
-    return embed_all(Recognizer(bundle, open_interpreter(bundle)), crops, bundle.name)
+    return embed_all(Recognizer(bundle, open_interpreter(bundle)), crops, bundle)
 
 
 def column(name: str, vectors: Array, crops: Crops, folds: Sequence[Fold] = (), draws: int = 200) -> Column:
@@ -201,6 +214,7 @@ def _bundle_of(subject: Path) -> Bundle:
     return bundle
 
 
-def bundle_of_run(run: Run) -> Bundle:
-    """The run's int8 bundle, made where it is not there yet."""
-    return export_face_run(run.path, run.path / "bundle", lambda line: run.log.info("%s", line))
+def bundles_of_run(run: Run) -> dict[str, Bundle]:
+    """The run's bundles, made now: float and int8, by what the report calls them."""
+    made = export_face_run(run.path, run.path / "bundle", lambda line: run.log.info("%s", line))
+    return {"after, float": load_bundle(made.path.with_name(f"{made.name}-fp32")), "after, int8 file": made}

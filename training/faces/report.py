@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from training.faces.evaluation import (
     add_hardest,
     add_thresholds,
     as_figures,
-    bundle_of_run,
     bundle_vectors,
+    bundles_of_run,
     column,
     network_vectors,
 )
@@ -35,24 +35,26 @@ DEMONSTRATION = (
 
 def finish(run: Run, material: Material, network: MobileFaceNet) -> Path:
     """Export, measure, and write report.html; returns its path."""
-    bundle = bundle_of_run(run) if run.config["bundle"] else None
+    bundles = bundles_of_run(run) if run.config["bundle"] else {}
     report = Report(f"Face embedder: {run.path.name}", _summary(run, material))
     if run.config["from_scratch"]:
         report.text("What this is", DEMONSTRATION)
     looked_at: dict[str, list[Column]] = {}
     before = base_network(run.config)
     if material.aside is not None:
-        looked_at["people set aside"] = _columns(run, material.aside, before, network, bundle)
+        looked_at["people set aside"] = _columns(run, material.aside, before, network, bundles)
     test = None
     if material.faces.test:
         test = aligned_crops(material.faces.test, Aligner())
         folds = read_folds(material.faces.pairs) if material.faces.pairs else []
-        looked_at["test"] = _columns(run, test, before, network, bundle, folds)
+        looked_at["test"] = _columns(run, test, before, network, bundles, folds)
+    looked_at = {name: columns for name, columns in looked_at.items() if columns}
     told = list(looked_at.values())
     if told:
         report.headline({name: f"{value:.2f} %" for name, value in told[-1][-1].plain.rows().items()})
     for number, (name, columns) in enumerate(looked_at.items()):
         add_comparison(report, f"Verification: {name}", columns, f"det-{number + 1}")
+    bundle = bundles.get("after, int8 file")
     if bundle is not None and told:
         add_thresholds(report, bundle, told[-1][-1].plain, list(looked_at)[-1])
     _learning(report, run)
@@ -71,7 +73,7 @@ def _columns(
     crops: Crops,
     before: MobileFaceNet | None,
     after: MobileFaceNet,
-    bundle: Bundle | None,
+    bundles: Mapping[str, Bundle],
     folds: Sequence = (),  # type: ignore[type-arg]
 ) -> list[Column]:
     """Before, after, and the int8 file; nothing of what has no pairs to compare."""
@@ -82,9 +84,10 @@ def _columns(
     found = []
     if before is not None:
         found.append(column("before, float", network_vectors(before, crops), crops, folds))
-    found.append(column("after, float", network_vectors(after, crops), crops, folds))
-    if bundle is not None:
-        found.append(column("after, int8 file", bundle_vectors(bundle, crops), crops, folds))
+    if not bundles:
+        found.append(column("after, float", network_vectors(after, crops), crops, folds))
+    for name, bundle in bundles.items():
+        found.append(column(name, bundle_vectors(bundle, crops), crops, folds))
     for each in found:
         told = ", ".join(f"{name} {cell}" for name, cell in each.plain.cells().items())
         run.log.info("%s: %s", each.name, told)

@@ -1,0 +1,146 @@
+"""`arcface` from photos to a bundle, killed and gone on with, and told in a sentence what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+
+from device.access.recognizer import Recognizer
+from device.errors import ConfigError, InputError
+from device.inference.interpreter import open_interpreter
+from device.inference.manifest import load_bundle
+from export.face_crops import Aligner, Crops, aligned_crops, find_photos
+from training.faces.commands import arcface
+
+SMALL = ("--threads", "1", "--batch", "8", "--set-aside", "2")
+
+
+def call(*arguments: object) -> None:
+    """Run the command as `python -m training` does; errors of people are raised."""
+    result = CliRunner().invoke(arcface, [str(argument) for argument in arguments], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+
+
+@pytest.fixture(scope="module")
+def undisturbed(few_people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs, with its bundle."""
+    run = tmp_path_factory.mktemp("runs") / "undisturbed"
+    call("--data", few_people, "--out", run, "--epochs", 2, *SMALL)
+    return run
+
+
+def test_a_run_ends_with_a_report_and_a_bundle_that_the_device_opens(undisturbed: Path, few_people: Path) -> None:
+    assert {"config.yaml", "log.txt", "environment.json", "report.html", "report.json", "embedder.pt"} <= {
+        path.name for path in undisturbed.iterdir()
+    }
+    told = json.loads((undisturbed / "report.json").read_text())["figures"]["people set aside"]
+    assert list(told) == ["before, float", "after, float", "after, int8 file"]
+    assert told["after, int8 file"]["pairs_same"] == 12
+    page = (undisturbed / "report.html").read_text()
+    assert "Thresholds" not in page  # Eight photos make too few pairs.
+    assert "data:image/png" in page
+    bundle = load_bundle(undisturbed / "bundle" / "arcface")
+    assert bundle.manifest.task == "embed"
+    assert bundle.manifest.files[0].bytes < 1_600_000
+    recognizer = Recognizer(bundle, open_interpreter(bundle))
+    crops = aligned_crops(find_photos(few_people), Aligner())
+    vectors = np.stack([recognizer.embed(face) for face in crops.faces])
+    similarities = vectors @ vectors.T
+    same = crops.labels[:, None] == crops.labels[None]
+    off = ~np.eye(len(same), dtype=bool)
+    assert similarities[same & off].mean() > 0.4 + similarities[~same].mean()
+    card = (bundle.path / "MODEL_CARD.md").read_text()
+    assert "Intended use" in card
+    assert bundle.manifest.provenance["base"]["licence"] == "Apache-2.0"
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    undisturbed: Path, few_people: Path, tmp_path: Path, root: Path
+) -> None:
+    run = tmp_path / "killed"
+    command = [sys.executable, "-m", "training", "arcface", "--data", few_people, "--out", run, "--epochs", "2"]
+    process = subprocess.Popen([*map(str, command), *SMALL, "--no-export"], cwd=root, env=os.environ)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoint.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert 0 < state["step"] < 8
+    assert not (run / "embedder.pt").exists()
+    call("--resume", run)
+    expected = torch.load(undisturbed / "embedder.pt", weights_only=True)
+    found = torch.load(run / "embedder.pt", weights_only=True)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert json.loads((run / "curve.json").read_text()) == json.loads((undisturbed / "curve.json").read_text())
+
+
+def test_a_finished_run_is_finished(undisturbed: Path) -> None:
+    with pytest.raises(ConfigError, match="epochs 2, and 3"):
+        call("--resume", undisturbed, "--epochs", 3)
+    with pytest.raises(ConfigError, match="holds a run already"):
+        call("--data", undisturbed, "--out", undisturbed)
+
+
+def test_crops_are_made_once(few_people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find_photos(few_people)[:4]
+    aligner = Aligner()
+    first = aligned_crops(found, aligner, tmp_path)
+    looked: list[object] = []
+    monkeypatch.setattr(aligner, "face", lambda image: looked.append(image))
+    again = aligned_crops(found, aligner, tmp_path)
+    assert not looked
+    np.testing.assert_array_equal(first.faces, again.faces)
+    assert (again.keys, again.people) == (first.keys, first.people)
+    # A damaged file is made again; here nobody is found any more.
+    next(tmp_path.glob("*.npz")).write_bytes(b"cut short")
+    with pytest.raises(InputError, match="no face was found in any of 4 photos"):
+        aligned_crops(found, aligner, tmp_path)
+    assert isinstance(first, Crops)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "--data is missing"),
+        (("--data", "nowhere"), "there is no folder"),
+        (("--data", "{few}", "--from-scratch", "--weights", "x.pt"), "contradict each other"),
+        (("--data", "{few}", "--from-scratch", "--quantization-aware"), "for fine-tuning"),
+        (("--data", "{few}", "--weights", "missing.pt"), "missing.pt cannot be read"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(few_people: Path, tmp_path: Path, arguments: tuple, said: str) -> None:
+    given = [argument.format(few=few_people) for argument in arguments]
+    with pytest.raises((ConfigError, InputError), match=said):
+        call(*given, "--out", tmp_path / "run")
+
+
+def test_what_hangs_on_other_flags_is_written_as_run(few_people: Path, tmp_path: Path) -> None:
+    call(
+        "--data",
+        few_people,
+        "--out",
+        tmp_path / "run",
+        "--from-scratch",
+        "--loss",
+        "triplet",
+        "--epochs",
+        1,
+        "--no-export",
+        *SMALL,
+    )
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["margin"], config["rate"], config["quantization_aware"]) == (0.2, 0.05, False)
+    assert "A demonstration" in (tmp_path / "run" / "report.html").read_text()
