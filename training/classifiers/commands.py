@@ -49,6 +49,7 @@ def cnn(context: click.Context, **_: Any) -> None:
 @click.option("--fine-tune-batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--fine-tune-schedule", type=click.Choice(["constant", "cosine"]), default="cosine", show_default=True)
 @click.option("--fine-tune-warmup", type=click.FloatRange(min=0), default=0.5, show_default=True)
+@click.option("--fine-tune-norms", is_flag=True, help="Fine-tune BatchNorm, too: for thousands of photos.")
 @click.option(
     "--variants",
     type=click.IntRange(1),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from export.datasets import Dataset
-from training.classifiers.scoring import Answers
+from export.classification import Answers, confusion, figures, intervals
+from export.datasets import Dataset, Sample
 from training.data.findings import Findings
 from training.reporting import plots
 from training.reporting.page import Report
@@ -20,8 +20,10 @@ SAMPLES = 12
 SMALL_PICTURES = (
     "The pictures are smaller than the input and are enlarged to it. A network that has learnt ImageNet looks for "
     "structures of some 10 to 100 pixels and halves its maps five times: of 32 pixels fed as they are, one position is "
-    "left in the last map. Fed with numbers from 0 to 255 where it expects them about 0, its ReLU6 are at an end of "
-    "their range besides. Courses that do both report 28.6 % on CIFAR-10. Here pictures are enlarged to {size} pixels, "
+    "left in the last map. Fed with numbers from 0 to 255 where it expects them about 0, most of its ReLU6 are at an "
+    "end of their range besides. Frozen MobileNetV2 and a dense layer, learnt from 6,000 pictures of CIFAR-10, name "
+    "26.2 % of others rightly with both mistakes (a course reports 28.6 %), 52.3 % at 32 pixels with the right "
+    "normalisation, and 34.9 % enlarged to 96 pixels with the wrong one. Here pictures are enlarged to {size} pixels, "
     "and the normalisation is a part of the network, so that nobody can forget it or do it twice."
 )
 
@@ -73,8 +75,9 @@ def figures_of(run: Run, outcome: Outcome) -> dict[str, Any]:
         "training_seconds": outcome.seconds,
         "epochs": {stage: len(rows) for stage, rows in outcome.history.items()},
         "history": outcome.history,
-        "val_float": outcome.val.figures(),
-        "test_quantized": outcome.test and outcome.test.figures(),
+        "val_float": figures(outcome.val),
+        "test_quantized": outcome.test and figures(outcome.test),
+        "test_quantized_intervals": outcome.test and intervals(outcome.test),
         "bundle": outcome.bundle or None,
     }
 
@@ -89,12 +92,12 @@ def _summary(run: Run, outcome: Outcome) -> str:
 
 
 def _headline(outcome: Outcome) -> dict[str, str]:
-    figures = (outcome.test or outcome.val).figures()
+    found = figures(outcome.test or outcome.val)
     where = "test, int8 file" if outcome.test else "val, float network"
-    shown = {f"right at once ({where})": _percent(figures["top1"])}
+    shown = {f"right at once ({where})": f"{found['top-1']:.2f} %"}
     if len(outcome.dataset.labels) > 5:
-        shown["among the first three"] = _percent(figures["top3"])
-    shown["macro F1"] = f"{figures['macro_f1']:.3f}"
+        shown["among the first three"] = f"{found['top-3']:.2f} %"
+    shown["macro F1"] = f"{found['F1'] / 100:.3f}"
     if outcome.bundle:
         shown["file"] = f"{outcome.bundle['bytes'] / 1e6:.2f} MB"
     shown["training"] = f"{outcome.seconds / 60:.1f} min"
@@ -139,12 +142,10 @@ def _answers(report: Report, outcome: Outcome, answers: Answers) -> None:
     """Confusion and samples."""
     labels = outcome.dataset.labels
     where = "test, int8 file on the device's classifier" if outcome.test else "val, float network"
-    matrix = answers.matrix(len(labels))
-    report.picture(
-        "confusion", plots.confusion(matrix, labels), f"Measured on {where}.", title="What it takes for what"
-    )
-    wrong = np.flatnonzero(answers.ranked[:, 0] != answers.truth)
-    right = np.flatnonzero(answers.ranked[:, 0] == answers.truth)
+    plot = plots.confusion(confusion(answers), labels)
+    report.picture("confusion", plot, f"Measured on {where}.", title="What it takes for what")
+    samples = outcome.dataset.splits["test" if outcome.test else "val"]
+    wrong, right = np.flatnonzero(~answers.right), np.flatnonzero(answers.right)
     surest = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:SAMPLES]
     spread = right[np.linspace(0, len(right) - 1, min(SAMPLES, len(right))).astype(int)] if len(right) else right
     for name, chosen, caption in (
@@ -152,17 +153,16 @@ def _answers(report: Report, outcome: Outcome, answers: Answers) -> None:
         ("right", spread, f"Some of the {len(right)} that are right."),
     ):
         if len(chosen):
-            report.picture(name, _sheet(outcome.dataset, answers, chosen), caption, title="Samples")
+            report.picture(name, _sheet(outcome.dataset, samples, answers, chosen), caption, title="Samples")
 
 
-def _sheet(dataset: Dataset, answers: Answers, chosen: Sequence[int]) -> bytes:
+def _sheet(dataset: Dataset, samples: Sequence[Sample], answers: Answers, chosen: Sequence[int]) -> bytes:
     captions = []
     for index in chosen:
-        said = f"{dataset.labels[answers.ranked[index, 0]]} {100 * answers.confidence[index]:.0f} %"
-        right = answers.ranked[index, 0] == answers.truth[index]
-        captions.append(said if right else f"{said}\nis {dataset.labels[answers.truth[index]]}")
-    good = [bool(answers.ranked[index, 0] == answers.truth[index]) for index in chosen]
-    return plots.sheet([dataset.read(answers.samples[index]) for index in chosen], captions, good)
+        said = f"{dataset.labels[answers.named[index]]} {100 * answers.confidence[index]:.0f} %"
+        captions.append(said if answers.right[index] else f"{said}\nis {dataset.labels[answers.truth[index]]}")
+    pictures = [dataset.read(samples[index]) for index in chosen]
+    return plots.sheet(pictures, captions, [bool(answers.right[index]) for index in chosen])
 
 
 def _data(report: Report, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ import keras
 
 from device.errors import InputError
 from device.inference.interpreter import choose_file
+from export.classification import Answers, figures
 from export.datasets import Dataset, open_dataset
 from training.classifiers.backbones import BACKBONES, build_classifier
 from training.classifiers.fitting import Plan, Stages, Validation
@@ -17,7 +18,7 @@ from training.classifiers.networks import NETWORKS, build_network
 from training.classifiers.options import read_techniques
 from training.classifiers.pipeline import AugmentedPhotos, Frame, Photos, Sampling, load_photos, one_hot
 from training.classifiers.report import Outcome, write_report
-from training.classifiers.scoring import Answers, ask_bundle, ask_network
+from training.classifiers.scoring import ask_bundle, ask_network
 from training.classifiers.transfer import Method, train_transfer
 from training.data.checks import check_dataset
 from training.interruption import Interruption
@@ -48,8 +49,8 @@ def train(run: Run) -> None:
         with run.writing(MODEL) as scratch:
             model.save(scratch)
     model = keras.models.load_model(run.path / MODEL, compile=False)
-    answers = ask_network(model, val, dataset.splits["val"])
-    run.log.info("val, float network: %s", told(answers.figures()))
+    answers = ask_network(model, val)
+    run.log.info("val, float network: %s", told(answers))
     test, facts = _export(run, dataset) if run.config["bundle"] else (None, {})
     told_history = json.loads((run.path / HISTORY).read_text(encoding="utf-8"))
     network = BACKBONES[run.config["backbone"]].about if "backbone" in run.config else NETWORKS[run.config["network"]]
@@ -65,16 +66,17 @@ def _export(run: Run, dataset: Dataset) -> tuple[Answers, dict[str, Any]]:
     bundle = export_run(run.path, dataset, parent=run.path / "bundle", say=lambda line: run.log.info("%s", line))
     file = choose_file(bundle, "auto")
     answers = ask_bundle(bundle, dataset, "test")
-    run.log.info("test, int8 file: %s", told(answers.figures()))
+    run.log.info("test, int8 file: %s", told(answers))
     facts = {"name": bundle.name, "bytes": file.bytes, "sha256": file.sha256, "metrics": bundle.manifest.metrics}
     return answers, facts
 
 
-def told(figures: dict[str, float]) -> str:
+def told(answers: Answers) -> str:
     """Figures as a line of the log."""
+    found = figures(answers)
     return (
-        f"top-1 {100 * figures['top1']:.2f} %, top-3 {100 * figures['top3']:.2f} %, macro F1 {figures['macro_f1']:.4f} "
-        f"of {figures['pictures']:,} pictures"
+        f"top-1 {found['top-1']:.2f} %, top-3 {found['top-3']:.2f} %, macro F1 {found['F1'] / 100:.4f} "
+        f"of {len(answers):,} pictures"
     )
 
 
@@ -125,6 +127,7 @@ def _learn(run: Run, dataset: Dataset, training: Photos, val: Photos, stages: St
             techniques,
             sampling,
             config["fine_tune_batch"],
+            config.get("fine_tune_norms", False),
         )
         train_transfer(model, training, val, method, stages)
         return model

@@ -47,6 +47,8 @@ class Method:
     techniques: Augmentation
     sampling: Sampling
     fine_tuning_batch: int
+    norms: bool = False
+    """Whether BatchNorm is fine-tuned, too: its scales, shifts and statistics."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def train_transfer(model: keras.Model, train: Photos, val: Photos, method: Metho
         )
     if method.layers == 0:
         return
-    freeze(model, method.layers)
+    freeze(model, method.layers, norms=method.norms)
     sampling = Sampling(**{**method.sampling.__dict__, "batch": method.fine_tuning_batch})
     if boundary:
         kept, val_kept = caching.activations()
@@ -168,12 +170,15 @@ def _pieces(values: np.ndarray, size: int = 256) -> Iterator[Floats]:
         yield values[start : start + size].astype(np.float32)
 
 
-def freeze(model: keras.Model, layers: int) -> None:
-    """Let only the last `layers` of the backbone (all: -1), and the classifier, learn. BatchNorm never does."""
+def freeze(model: keras.Model, layers: int, *, norms: bool = False) -> None:
+    """Let only the last `layers` of the backbone (all: -1), and the classifier, learn.
+
+    BatchNorm does with `norms` alone: on a few hundred photos its statistics would be worse than ImageNet's.
+    """
     backbone = _backbone(model)
     first = 0 if layers < 0 else max(len(backbone) - layers, 0)
     for index, layer in enumerate(backbone):
-        fixed = isinstance(layer, keras.layers.BatchNormalization) or layer.name == "normalise"
+        fixed = (isinstance(layer, keras.layers.BatchNormalization) and not norms) or layer.name == "normalise"
         layer.trainable = index >= first and not fixed
 
 
