@@ -49,17 +49,18 @@ def picture_input(
     precision: Precision,
     normalisation: Normalisation = UNIT,
     *,
+    color: Literal["RGB", "BGR"] = "RGB",
     letterbox: Mapping[str, Any] | None = None,
     resize: Literal["stretch", "shorter-crop"] = "stretch",
 ) -> dict[str, Any]:
-    """The manifest's `input` of a network of [1, size, size, 3] RGB; `resize` counts where there is no letterbox."""
+    """The manifest's `input` of a network of [1, size, size, 3]; `resize` counts where there is no letterbox."""
     mean, std = ([int(value) if value == int(value) else value for value in values] for values in normalisation)
     return {
         "width": size,
         "height": size,
         "layout": "NHWC",
         "dtype": "int8" if precision == "int8" else "float32",
-        "color": "RGB",
+        "color": color,
         "mean": mean,
         "std": std,
         **({"letterbox": dict(letterbox)} if letterbox else {"resize": resize}),

@@ -17,6 +17,9 @@ from export import ROOT
 
 Range = tuple[float, float]
 Tensor = npt.NDArray[np.float32]
+Extremes = tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]
+"""Of one tensor: each picture's smallest value [N], and its largest."""
+
 Normalisation = tuple[Sequence[float], Sequence[float]]
 """A manifest's `mean` and `std`, one a channel: the network's number for a pixel is (pixel - mean) / std."""
 
@@ -94,3 +97,8 @@ def percentile_range(
 ) -> Range:
     """The range of a tensor from each picture's smallest and largest value."""
     return float(np.percentile(lows, 100 - percentile)), float(np.percentile(highs, percentile))
+
+
+def percentile_ranges(observed: Mapping[str, Extremes], percentile: float) -> dict[str, Range]:
+    """The range of each tensor."""
+    return {name: percentile_range(lows, highs, percentile) for name, (lows, highs) in observed.items()}

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from export.calibration import PERCENTILE, Range, Tensor, floored, percentile_range
+from export.calibration import PERCENTILE, Extremes, Range, Tensor, floored, percentile_ranges
 
 
 def convert(network: nn.Module, size: int) -> bytes:
@@ -41,9 +41,6 @@ def calibrate(
 ) -> dict[str, Range]:
     """What each tensor of the graph spans over the pictures.
 
-    ai-edge-quantizer's own rule is a moving average of each picture's extremes, which the last pictures rule. Here all
-    extremes are kept, and a percentile of them is taken.
-
     Args:
         float_file: one picture in; from `convert` or `export.keras_litert.convert`.
         inputs: what the network takes, [1, H, W, 3] float32 each: `export.calibration.as_input`.
@@ -53,24 +50,29 @@ def calibrate(
     Returns:
         (minimum, maximum) by tensor name.
     """
+    _, _, tensor = input_names(float_file)
+    return floored(percentile_ranges(observe(float_file, inputs), percentile), floors or {}) | {tensor: span}
+
+
+def observe(float_file: bytes, inputs: Iterable[Tensor]) -> dict[str, Extremes]:
+    """The smallest and the largest value of each tensor in each picture.
+
+    ai-edge-quantizer's own rule is a moving average of these, which the last pictures rule. Here all are kept.
+    """
     with quiet():
         from ai_edge_quantizer import recipe
         from ai_edge_quantizer.calibrator import Calibrator
         from ai_edge_quantizer.recipe_manager import RecipeManager
 
-    signature, argument, tensor = input_names(float_file)
+    signature, argument, _ = input_names(float_file)
     rules = RecipeManager()
     rules.load_quantization_recipe(recipe.static_wi8_ai8())
     samples = {signature: [{argument: picture} for picture in inputs]}
     with quiet():
         calibrator = Calibrator(float_file, num_threads=1, qsv_update_func=_append)
         calibrator.calibrate(samples, rules)
-    ranges = {
-        name: percentile_range(np.ravel(found["min"]), np.ravel(found["max"]), percentile)
-        for name, found in calibrator.get_model_qsvs().items()
-        if found
-    }
-    return floored(ranges, floors or {}) | {tensor: span}
+    seen = calibrator.get_model_qsvs().items()
+    return {name: (np.ravel(found["min"]), np.ravel(found["max"])) for name, found in seen if found}
 
 
 def _append(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import onnx
 import torch
 from torch import nn
 
-from export.calibration import PERCENTILE, Range, Tensor, floored, percentile_range
+from export.calibration import PERCENTILE, Extremes, Range, Tensor, floored, percentile_ranges
 from export.litert import quiet
 
 INPUT = "images"
@@ -60,6 +60,12 @@ def calibrate(
     floors: Mapping[str, float] | None = None,
 ) -> dict[str, Range]:
     """What each tensor of the graph spans over the pictures, by name; arguments as `export.litert.calibrate`."""
+    given = onnx.load_from_string(float_file).graph.input[0].name
+    return floored(percentile_ranges(observe(float_file, inputs), percentile), floors or {}) | {given: span}
+
+
+def observe(float_file: bytes, inputs: Iterable[Tensor]) -> dict[str, Extremes]:
+    """The smallest and the largest value of each tensor in each picture."""
     import onnxruntime
     from onnxruntime.quantization.calibrate import MinMaxCalibrater
 
@@ -75,10 +81,7 @@ def calibrate(
     seen = [[float(np.min(value)) for value in session.run(reduced, {given.name: picture})] for picture in inputs]
     columns = dict(zip(reduced, np.array(seen).T, strict=True))
     names = [name.removesuffix("_ReduceMin") for name in reduced if name.endswith("_ReduceMin")]
-    ranges = {
-        name: percentile_range(columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"], percentile) for name in names
-    }
-    return floored(ranges, floors or {}) | {given.name: span}
+    return {name: (columns[f"{name}_ReduceMin"], columns[f"{name}_ReduceMax"]) for name in names}
 
 
 def quantize(

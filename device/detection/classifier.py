@@ -61,20 +61,32 @@ class Classifier:
         Raises:
             ValueError: `image` is something else.
         """
-        with self._lock:
-            self._interpreter.write(self._fit(image))
-            probabilities = self._probabilities(self._interpreter.invoke()[0])
+        probabilities = self.probabilities(image)
         best = np.argsort(-probabilities, kind="stable")[:TOP].tolist()
         return [Classification(self.labels[index], float(probabilities[index])) for index in best]
 
-    def _probabilities(self, output: Tensor) -> npt.NDArray[np.float64]:
-        """Copy of the output as one probability a label."""
-        values = (output.reshape(-1).astype(np.float64) - self._info.zero_point) * self._info.scale
-        if not self._softmax:
-            return values
-        weights = np.exp(values - values.max())
-        shares: npt.NDArray[np.float64] = weights / weights.sum()
-        return shares
+    def scores(self, image: Image) -> npt.NDArray[np.float64]:
+        """The network's own number for each label, logits or probabilities; `image` as for `classify`."""
+        with self._lock:
+            self._interpreter.write(self._fit(image))
+            output: Tensor = self._interpreter.invoke()[0]
+            # A new array: the interpreter's own must not be held.
+            return (output.reshape(-1).astype(np.float64) - self._info.zero_point) * self._info.scale
+
+    def probabilities(self, image: Image) -> npt.NDArray[np.float64]:
+        """One probability a label, in the order of `labels`; `image` as for `classify`."""
+        return self.as_probabilities(self.scores(image))
+
+    def as_probabilities(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What `scores` gave, of one picture [C] or several [N, C], as probabilities."""
+        return softmax(scores) if self._softmax else scores
+
+
+def softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Logits as probabilities, along the last axis."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: npt.NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
+    return shares
 
 
 class Fitting:
