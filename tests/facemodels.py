@@ -57,10 +57,9 @@ def frames(path: Path, every: int = 1) -> Iterator[Image]:
         index += 1
 
 
-def embedder() -> str:
-    """The name of the face embedder that ships; skips the test in a checkout without it."""
+def embedder() -> Path:
+    """The bundle of the face embedder that ships; skips the test in a checkout without it."""
     try:
-        find_bundle("sereno-arcface")
+        return find_bundle("sereno-arcface").resolve()
     except InputError as error:
         pytest.skip(str(error))
-    return "sereno-arcface"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from device.access.alignment import align
+from device.access.alignment import FloatArray, align
 from device.access.face_detector import FaceDetector
 from device.access.quality import INNER, Limits, assess
 from device.access.recognizer import Embedding, similarity
@@ -50,9 +50,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A crop to keep: HxHx3 uint8 RGB."""
+    """A crop to keep: HxHx3 uint8 RGB, and where the five landmarks of its face are (5x2, pixels of the crop)."""
 
     crop: Image
+    landmarks: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,19 @@ class Collector:
         self._strangers = 0
         self._known: Counter[str] = Counter()
 
-    def remember(self, image: Image) -> None:
-        """Take a picture that was kept earlier (HxWx3 uint8 RGB) into account: nothing like it is kept again."""
-        for face in self._detector.detect(image)[:1]:
-            self._seen.append(_thumbnail(align(image, face.landmarks, self._detector.template)))
+    def remember(self, image: Image, landmarks: FloatArray | None = None) -> None:
+        """Take a picture that was kept earlier into account: nothing like it is kept again.
+
+        Args:
+            image: HxWx3 uint8 RGB.
+            landmarks: of its face, 5x2, where they are known; found again they would be a little elsewhere.
+        """
+        if landmarks is None:
+            faces = self._detector.detect(image)
+            if not faces:
+                return
+            landmarks = faces[0].landmarks
+        self._seen.append(_thumbnail(align(image, landmarks, self._detector.template)))
 
     def look(self, image: Image) -> Kept | Refused:
         """Judge one frame, HxWx3 uint8 RGB.
@@ -112,7 +122,7 @@ class Collector:
         if not self._right_person(aligned):
             return Refused("another person")
         self._seen.append(thumbnail)
-        return Kept(crop_square(image, face))
+        return crop_square(image, face)
 
     def _right_person(self, aligned: Image) -> bool:
         """Whether the face may be the expected one; what is kept makes the expectation surer."""
@@ -156,11 +166,12 @@ class Collector:
         return True
 
 
-def crop_square(image: Image, face: Face) -> Image:
+def crop_square(image: Image, face: Face) -> Kept:
     """A square about the face with room on all sides, moved inside the picture, smaller only where that is smaller."""
     height, width = image.shape[:2]
     left, top, side = _square(face.xyxy, width, height)
-    return np.ascontiguousarray(image[top : top + side, left : left + side])
+    crop = np.ascontiguousarray(image[top : top + side, left : left + side])
+    return Kept(crop, face.landmarks - np.array([left, top], np.float32))
 
 
 def _square(box: Box, width: int, height: int) -> tuple[int, int, int]:

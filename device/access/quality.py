@@ -159,7 +159,7 @@ def measure_sharpness(grey: npt.NDArray[np.uint8]) -> float:
     Args:
         grey: an aligned face, 112x112 uint8.
     """
-    part = cv2.GaussianBlur(grey, (3, 3), 0)[INNER].astype(np.float32)
+    part = cv2.GaussianBlur(grey.astype(np.float32), (3, 3), 0)[INNER]
     return float(cv2.Laplacian(part, cv2.CV_32F).var() / max(float(part.var()), 1.0))
 
 

@@ -203,7 +203,7 @@ def _remember(collector: Collector, folder: CropFolder) -> None:
 
     for path in folder.crops:
         with suppress(InputError):
-            collector.remember(read_picture(path))
+            collector.remember(read_picture(path), folder.landmarks(path))
 
 
 def _collect(reader: Reader, collector: Collector, folder: CropFolder, wanted: int, agree: Callable[[], None]) -> bool:
@@ -225,7 +225,7 @@ def _collect(reader: Reader, collector: Collector, folder: CropFolder, wanted: i
                 if isinstance(verdict, Kept):
                     if collector.kept == 1:
                         agree()
-                    folder.add(verdict.crop)
+                    folder.add(verdict)
                     bar.update()
                     if not terminal and collector.kept % 25 == 0:
                         log.info("%d of %d crops", collector.kept, wanted)

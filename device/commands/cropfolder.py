@@ -13,6 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from device.access.alignment import FloatArray
+from device.access.collector import Kept
 from device.capture.pictures import SUFFIXES, read_picture
 from device.commands.inputs import printable
 from device.datatypes import Image
@@ -53,15 +55,17 @@ class CropFolder:
         self._name = name
         self._stem = name.replace(" ", "_")
         if (dataset / RECORD).exists():
-            owner = _name_in(dataset / RECORD) or "without a name"
+            owner = _read_record(dataset / RECORD).get("name")
             raise InputError(
                 f"{printable(dataset)} holds the crops of one person ({owner}); name the folder above it, which gets "
                 "a folder for each person"
             )
-        recorded = _name_in(self.path / RECORD) if (self.path / RECORD).exists() else name
-        if recorded != name:
+        there = (self.path / RECORD).exists()
+        self._record: dict[str, Any] = _read_record(self.path / RECORD) if there else {"name": name}
+        if self._record.get("name") != name:
             raise InputError(
-                f"{printable(self.path)} holds the crops of another person ({recorded}): {name}'s must go elsewhere"
+                f"{printable(self.path)} holds the crops of another person ({self._record.get('name')}): {name}'s must "
+                "go elsewhere"
             )
 
     @property
@@ -70,31 +74,34 @@ class CropFolder:
         return pictures_in(self.path)
 
     def agree(self, text: str, source: str) -> None:
-        """Make the folder, and write down what was agreed to, when, and for which source."""
+        """Make the folder, and write down what was agreed to, when, and for which source. Raises InputError."""
         entry = {"text": text, "at": datetime.now(UTC).isoformat(timespec="seconds"), "source": source}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            record = self.path / RECORD
-            known: dict[str, Any] = json.loads(record.read_text("utf-8")) if record.exists() else {"name": self._name}
-            known.setdefault("consents", []).append(entry)
-            _write(record, json.dumps(known, indent=1, ensure_ascii=False).encode())
         except OSError as error:
-            raise InputError(
-                f"{printable(self.path)} cannot be written: {error.strerror}; name another --out"
-            ) from None
+            raise self._cannot_write(self.path, error) from None
+        self._record.setdefault("consents", []).append(entry)
+        self._write_record()
 
-    def add(self, crop: Image) -> Path:
-        """Keep a crop (HxHx3 uint8 RGB) under the next free number. Raises InputError where it cannot be written."""
+    def add(self, kept: Kept) -> Path:
+        """Keep a crop under the next free number. Raises InputError where it cannot be written."""
+        crop, landmarks = kept.crop, kept.landmarks
         if crop.shape[0] > LARGEST_PX:
+            landmarks = landmarks * (LARGEST_PX / crop.shape[0])
             crop = np.asarray(cv2.resize(crop, (LARGEST_PX, LARGEST_PX), interpolation=cv2.INTER_AREA), np.uint8)
         path = self.path / f"{self._stem}_{self._next_number():04d}.jpg"
         try:
             _write(path, encode(crop, quality=95), replace=False)
         except OSError as error:
-            raise InputError(
-                f"{printable(path)} cannot be written: {error.strerror}; the crops so far are kept"
-            ) from None
+            raise self._cannot_write(path, error) from None
+        self._record.setdefault("landmarks", {})[path.name] = np.round(landmarks, 2).tolist()
+        self._write_record()
         return path
+
+    def landmarks(self, path: Path) -> FloatArray | None:
+        """Where the face of one of the crops has its landmarks (5x2, pixels); None where that was not written down."""
+        known = np.array(self._record.get("landmarks", {}).get(path.name, []), np.float32)
+        return known if known.shape == (5, 2) else None
 
     def write_sheet(self) -> None:
         """A contact sheet of the crops beside the person's folder, in their order. Raises InputError."""
@@ -108,6 +115,17 @@ class CropFolder:
             _write(self.sheet, encode(np.vstack(rows), quality=88))
         except OSError as error:
             raise InputError(f"{printable(self.sheet)} cannot be written: {error.strerror}") from None
+
+    def _write_record(self) -> None:
+        try:
+            _write(self.path / RECORD, json.dumps(self._record, ensure_ascii=False).encode())
+        except OSError as error:
+            raise self._cannot_write(self.path / RECORD, error) from None
+
+    def _cannot_write(self, path: Path, error: OSError) -> InputError:
+        return InputError(
+            f"{printable(path)} cannot be written: {error.strerror}; name another --out (what was kept so far is whole)"
+        )
 
     def _next_number(self) -> int:
         numbers = [re.fullmatch(rf"{re.escape(self._stem)}_(\d+)", path.stem) for path in self.crops]
@@ -129,13 +147,15 @@ def pictures_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
 
 
-def _name_in(record: Path) -> str | None:
+def _read_record(record: Path) -> dict[str, Any]:
+    """What is written down of a person's crops. Raises InputError where it is damaged."""
     try:
         content = json.loads(record.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{printable(record)} cannot be read ({error}): move it away to begin anew") from None
-    name = content.get("name") if isinstance(content, dict) else None
-    return name if isinstance(name, str) else None
+    if not isinstance(content, dict):
+        raise InputError(f"{printable(record)} is none of a capture: move it away to begin anew")
+    return content
 
 
 def _cell(path: Path) -> Image:

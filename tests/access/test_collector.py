@@ -55,7 +55,7 @@ def test_ok__what_was_kept_before_counts(yunet: FaceDetector, talking: list[Imag
     verdict = first.look(talking[0])
     assert isinstance(verdict, Kept)
     second = Collector(yunet, LIMITS, None, "Ana")
-    second.remember(verdict.crop)
+    second.remember(verdict.crop, verdict.landmarks)
     assert second.look(talking[0]) == Refused("like an earlier one")
 
 
@@ -108,5 +108,6 @@ def test_fail__a_second_name_for_somebody(yunet: FaceDetector, talking: list[Ima
 )
 def test_ok__crops_are_square_and_inside(box: tuple[float, ...], shape: tuple[int, int], side: int) -> None:
     picture = np.zeros((*shape, 3), np.uint8)
-    crop = crop_square(picture, Face(box, 1.0, np.zeros((5, 2), np.float32)))  # type: ignore[arg-type]
-    assert crop.shape == (side, side, 3)
+    kept = crop_square(picture, Face(box, 1.0, np.full((5, 2), 50, np.float32)))  # type: ignore[arg-type]
+    assert kept.crop.shape == (side, side, 3)
+    assert (kept.landmarks <= 50).all()
