@@ -9,7 +9,7 @@ import click
 
 from device.errors import ConfigError
 from training.classifiers.options import read_techniques, shared_options
-from training.runs import Run, open_run
+from training.runs import open_run
 
 BACKBONES = (
     "mobilenetv2",
@@ -93,8 +93,3 @@ def _train(context: click.Context) -> None:
     from training.classifiers.session import train
 
     train(run)
-
-
-def describe(run: Run) -> str:
-    """The network's name of a run's settings."""
-    return str(run.config.get("backbone") or run.config["network"])

@@ -214,10 +214,12 @@ class Learner:
 
     def validate(self, validation: Validation) -> dict[str, float]:
         """Loss and accuracy on val, of the averaged weights where they are averaged."""
-        own = _values(self._model.variables) if self._plan.average else []
-        _assign(self._model.variables, self._average if own else [])
+        own = _values(self._model.variables)
+        if self._plan.average:
+            _assign(self._model.variables, self._average)
         logits = np.concatenate([self._answer(tf.constant(inputs)).numpy() for inputs in validation.batches()])
-        _assign(self._model.variables, own)
+        if self._plan.average:
+            _assign(self._model.variables, own)
         return {
             "val_loss": cross_entropy(logits, validation.labels),
             "val_accuracy": float((logits.argmax(1) == validation.labels).mean()),
@@ -298,7 +300,7 @@ def _values(variables: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=bool(values)):
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
