@@ -73,7 +73,7 @@ def export_run(
         checkpoint,
         wanted.version,
         "AGPL-3.0-or-later",
-        _story(dataset, start, wanted, run),
+        _story(dataset, start, wanted, config),
         [product],
     )
     [bundle] = export(recipe, material, say, floors)
@@ -86,7 +86,8 @@ CACAO = Wanted(
     version="1.0.0",
     runtimes=("litert",),
     floors="sereno-cacao",
-    command="make train-detector DATA=../shared/data/cacao ARGS='--names sano,monilia,fitoftora …' && "
+    command="make train-detector DATA=../shared/data/cacao "
+    "ARGS='--names sano,monilia,fitoftora --bfloat16 --threads 1 --out runs/detector-cacao' && "
     "make export MODEL=sereno-cacao",
     what=(
         "Finds cacao pods and says whether they are healthy (sano), have frosty pod rot (monilia) or black pod "
@@ -169,11 +170,21 @@ def _material(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted) -> Ma
     )
 
 
-def _story(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted, run: Path) -> Story:
+def _story(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted, config: dict[str, Any]) -> Story:
     what = wanted.what or (
         f"A YOLOv8 detector that was trained on {start['photos']['learn']} photos of `{dataset.name}`, beginning with "
         f"the weights of `{start['weights']['file']}`. Quantized after training."
     )
     data = wanted.data or [f"{start['photos']['learn']} training photos of `{dataset.name}`, also for the ranges"]
-    command = wanted.command or f"python -m training detector --data {dataset.name} …   # see {run.name}/config.yaml"
-    return Story(what, data, command, COMPARED, wanted.limits)
+    return Story(what, data, wanted.command or _command(dataset, start, config), COMPARED, wanted.limits)
+
+
+def _command(dataset: LabelledSet, start: dict[str, Any], config: dict[str, Any]) -> str:
+    """What to type for the same run, without the paths of whoever trained it."""
+    words = [f"python -m training detector --data {dataset.name}"]
+    words += [f"--weights {start['weights']['file']}"] if config["weights"] else [f"--model {config['model']}"]
+    words += [f"--names {','.join(config['names'])}"] if config["names"] else []
+    words += [f"--{name} {config[name]}" for name in ("size", "hold", "seed", "threads")]
+    flags = ("epochs", "batch", "rate", "freeze", "mosaic", "close_mosaic")
+    words += [f"--{name.replace('_', '-')} {config['settings'][name]}" for name in flags]
+    return " ".join([*words, *(["--bfloat16"] if config["settings"]["bfloat16"] else [])])

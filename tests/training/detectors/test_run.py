@@ -68,7 +68,15 @@ def finished(drawn: Path, begin: Path, tmp_path_factory: pytest.TempPathFactory)
 def begun(drawn: Path, begin: Path, path: Path) -> Run:
     """A run with the settings of `finished`, in this process."""
     names = {name: getattr(Settings, name) for name in Settings.names()}
-    config = {"data": str(drawn), "weights": str(begin), "names": None, "size": SIZE, "seed": 0, "hold": 0.0}
+    config = {
+        "data": str(drawn),
+        "weights": str(begin),
+        "names": None,
+        "size": SIZE,
+        "seed": 0,
+        "hold": 0.0,
+        "threads": 1,
+    }
     settings = {**names, "epochs": FLAGS["epochs"], "batch": FLAGS["batch"]}
     run = Run(path, {**config, "name": None, "settings": settings}, resume=False)
     dataset = open_labelled(drawn)
@@ -101,6 +109,7 @@ def test_ok__bundle_is_small_whole_and_says_where_it_comes_from(finished: Path, 
     card = (bundle.path / "MODEL_CARD.md").read_text()
     assert "12 training photos of `things`" in card
     assert "COCO val" not in card
+    assert "--data things --weights tiny.pt --size 64 --hold 0.0 --seed 0 --threads 1 --epochs 4 --batch 4" in card
 
 
 def test_ok__report_has_everything_and_stands_alone(finished: Path) -> None:
