@@ -276,7 +276,7 @@ def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> tupl
     targets = tf.TensorSpec(model.output_shape, tf.float32)
     trainable = model.trainable_variables
 
-    @tf.function(input_signature=[inputs, targets, tf.TensorSpec([None], tf.float32)])
+    @tf.function(input_signature=[inputs, targets, tf.TensorSpec([None], tf.float32)], autograph=False)
     def learn(x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
@@ -288,7 +288,7 @@ def _compiled(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> tupl
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == tf.argmax(y, 1), tf.float32))
         return loss, right
 
-    @tf.function(input_signature=[inputs])
+    @tf.function(input_signature=[inputs], autograph=False)
     def answer(x: tf.Tensor) -> tf.Tensor:
         return model(x, training=False)
 

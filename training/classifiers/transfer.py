@@ -153,7 +153,7 @@ class Cache:
 def _graph(model: keras.Model) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     """The forward pass for batches of any length; a list also of a single output."""
 
-    @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec(model.input_shape, tf.float32)], autograph=False)
     def answer(pixels: tf.Tensor) -> list[tf.Tensor]:
         return tf.nest.flatten(model(pixels, training=False))
 
