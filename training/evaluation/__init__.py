@@ -1,0 +1,1 @@
+"""Trained models on photos that they never saw: one at a time, and several side by side."""
