@@ -52,9 +52,9 @@ def train(run: Run) -> None:
     answers = ask_network(model, val)
     run.log.info("val, float network: %s", told(answers))
     test, facts = _export(run, dataset) if run.config["bundle"] else (None, {})
-    told_history = json.loads((run.path / HISTORY).read_text(encoding="utf-8"))
+    learnt = json.loads((run.path / HISTORY).read_text(encoding="utf-8"))
     network = BACKBONES[run.config["backbone"]].about if "backbone" in run.config else NETWORKS[run.config["network"]]
-    outcome = Outcome(network, dataset, findings, told_history["stages"], told_history["seconds"], answers, test, facts)
+    outcome = Outcome(network, dataset, findings, learnt["stages"], learnt["seconds"], answers, test, facts)
     write_report(run, outcome)
     run.log.info("report: %s", run.path / "report.html")
 
@@ -84,13 +84,6 @@ def _open(run: Run) -> Dataset:
     """The dataset; a run that goes on must find the one that it was begun with."""
     dataset = open_dataset(Path(run.config["data"]), seed=run.config["split_seed"])
     counts = dataset.counts()
-    if len(dataset.labels) < 2:
-        raise InputError(
-            f"{dataset.root} has one class only, {dataset.labels[0]!r}: a classifier tells two or more apart"
-        )
-    for label, count in zip(dataset.labels, counts["train"], strict=True):
-        if count == 0:
-            raise InputError(f"{dataset.root} has no photo of {label!r} to train on")
     known = run.path / "dataset.json"
     facts = {"fingerprint": dataset.fingerprint, "labels": dataset.labels, "counts": counts}
     if known.exists():

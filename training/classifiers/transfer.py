@@ -9,7 +9,7 @@ all of the backbone is fine-tuned, photos are augmented anew in each epoch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -74,6 +74,8 @@ def train_transfer(model: keras.Model, train: Photos, val: Photos, method: Metho
     if boundary and _cache_size(boundary, train, method.variants) > method.cache_bytes:
         say("activations at %s are too large to be kept: fine-tuning on the photos themselves", boundary.layer)
         boundary = None
+    if method.techniques.mixup or method.techniques.cutmix:
+        say("mixup and cutmix blend photos, which cached activations cannot: they act where photos are augmented anew")
     caching = Cache(model, boundary, [embedding], train, val, method, stages.interruption)
     if method.features.epochs and not stages.is_done(FEATURES):
         features, val_features = caching.embeddings()
@@ -87,7 +89,7 @@ def train_transfer(model: keras.Model, train: Photos, val: Photos, method: Metho
     if method.layers == 0:
         return
     freeze(model, method.layers, norms=method.norms)
-    sampling = Sampling(**{**method.sampling.__dict__, "batch": method.fine_tuning_batch})
+    sampling = replace(method.sampling, batch=method.fine_tuning_batch)
     if boundary:
         kept, val_kept = caching.activations()
         tail = keras.Model(boundary.tensor, model.output, name="tail")
