@@ -12,7 +12,8 @@ import numpy as np
 from training.reporting.canvas import BAD, GOOD, INK, canvas, png
 
 SIDE_PX = 200
-CAPTION_LINES = 3
+CAPTION_LINES, LETTERS = 3, 24
+"""Most lines of a caption, and how long they get."""
 
 
 def sheet(
@@ -31,11 +32,12 @@ def sheet(
         captions: lines parted by newlines; what is too long goes on in the next line, after three it is cut with "…".
     """
     verdicts = list(good) if good is not None else [None] * len(images)
+    signs = {True: "✓ ", False: "✗ ", None: ""}
+    texts = [_wrapped(f"{signs[verdict]}{caption}") for caption, verdict in zip(captions, verdicts, strict=True)]
+    deepest = max((text.count("\n") + 1 for text in texts), default=1)
     columns = max(1, min(columns, len(images)))
     rows = max(1, math.ceil(len(images) / columns))
-    wide = 1.75 * columns
-    letters = 24
-    figure = canvas(wide, rows * 2.5)
+    figure = canvas(1.75 * columns, rows * (1.86 + 0.17 * deepest))
     figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in axes:
@@ -43,14 +45,16 @@ def sheet(
         axis.grid(visible=False)
         for spine in axis.spines.values():
             spine.set_visible(False)
-    for axis, image, caption, verdict in zip(axes, images, captions, verdicts, strict=False):
+    for axis, image, text, verdict in zip(axes, images, texts, verdicts, strict=False):
         axis.imshow(_square(np.asarray(image)), interpolation="nearest")
         if verdict is not None:
             for spine in axis.spines.values():
                 spine.set(visible=True, color=GOOD if verdict else BAD, linewidth=3.5)
-            caption = f"{'✓' if verdict else '✗'} {caption}"
-        text = axis.set_xlabel(_wrapped(caption, letters), fontsize=9, linespacing=1.2, labelpad=5)
-        text.set_color(BAD if verdict is False else INK)
+        # Always as many lines, so that the pictures of a row are of one size.
+        label = axis.set_xlabel(
+            text + "\n " * (deepest - 1 - text.count("\n")), fontsize=9, linespacing=1.2, labelpad=5
+        )
+        label.set_color(BAD if verdict is False else INK)
     return png(figure)
 
 
@@ -69,9 +73,8 @@ def _square(image: np.ndarray) -> np.ndarray:
     return square
 
 
-def _wrapped(caption: str, letters: int) -> str:
-    found = [part for line in caption.splitlines() for part in textwrap.wrap(line, letters) or [""]]
+def _wrapped(caption: str) -> str:
+    found = [part for line in caption.splitlines() for part in textwrap.wrap(line, LETTERS) or [""]] or [""]
     if len(found) > CAPTION_LINES:
-        found = [*found[: CAPTION_LINES - 1], f"{found[CAPTION_LINES - 1][: letters - 1]}…"]
-    # Always as many lines, so that the captions of a row stand in line.
-    return "\n".join(found + [" "] * (CAPTION_LINES - len(found)))
+        found = [*found[: CAPTION_LINES - 1], f"{found[CAPTION_LINES - 1][: LETTERS - 1]}…"]
+    return "\n".join(found)
