@@ -26,7 +26,7 @@ from export.classifier_card import Story, write_card
 from export.classifier_files import Files
 from export.datasets import Dataset, Sample, open_dataset
 from export.verification import FLOORS
-from export.weights import WEIGHTS
+from export.weights import ON_REQUEST, WEIGHTS
 
 Say = Callable[[str], None]
 
@@ -187,7 +187,9 @@ def _draft(subject: Subject, wanted: Wanted, files: Files, precision: Precision)
 
 def _provenance(subject: Subject, wanted: Wanted, quantized: Files | None) -> dict[str, Any]:
     config, dataset = subject.config, subject.dataset
-    base = next((asset for asset in WEIGHTS if asset.name == BASES.get(str(config.get("backbone")))), None)
+    base = next(
+        (asset for asset in (*WEIGHTS, *ON_REQUEST) if asset.name == BASES.get(str(config.get("backbone")))), None
+    )
     return {
         "base": {"file": base.name, "sha256": base.sha256, "licence": base.licence} if base else "none",
         "checkpoint": {"file": MODEL, "sha256": sha256_of(subject.run / MODEL)},
