@@ -17,7 +17,8 @@ from device.errors import InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, find_bundle, load_bundle
 from export.embedder_recipes import export_face_run
-from export.face_crops import CACHE, Aligner, Crops, aligned_crops, find_photos
+from export.face_crops import Aligner, Crops, aligned_crops, find_photos
+from export.face_identities import open_faces
 from export.face_scores import Array, Pairs, det_curve
 from export.face_verification import FaceFigures, embed_all, figures, kept_vectors, rate_name
 from export.lfw import Fold, read_folds
@@ -182,18 +183,42 @@ def evaluate(subject: Path, data: Path, out: Path) -> Path:
     """
     bundle = _bundle_of(subject)
     run = Run(out, {"family": "evaluate", "subject": subject, "data": data}, resume=False)
-    test = data / "test"
-    crops = aligned_crops(find_photos(test if test.is_dir() else data), Aligner(), CACHE)
-    pairs = data / "pairs.txt"
-    folds = read_folds(pairs) if test.is_dir() and pairs.is_file() else []
-    found = column(bundle.name, bundle_vectors(bundle, crops), crops, folds)
-    report = Report(f"{bundle.name} on {data.name}", "Photo to embedding by the device's own code.")
-    report.headline({name: f"{value:.2f} %" for name, value in found.plain.rows().items()})
-    add_comparison(report, "Verification", [found], "det")
-    add_thresholds(report, bundle, found.plain, data.name)
-    add_hardest(report, found.vectors, crops)
+    crops, where, folds = _photos(bundle, data)
+    columns = [column(each.name, bundle_vectors(each, crops), crops, folds) for each in _with_float(bundle)]
+    told = columns[-1].plain
+    report = Report(f"{bundle.name} on {data.name}", f"{where.capitalize()}; by the device's own code.")
+    report.headline({name: f"{value:.2f} %" for name, value in told.rows().items()})
+    add_comparison(report, "Verification", columns, "det")
+    add_thresholds(report, bundle, told, data.name)
+    add_hardest(report, columns[-1].vectors, crops)
     report.run_facts(run, {"fingerprint": crops.fingerprint, "photos": len(crops.faces), "people": len(crops.names)})
-    return report.write(run, as_figures([found]))
+    return report.write(run, {"family": "arcface", "figures": as_figures(columns), "photos": where})
+
+
+def _photos(bundle: Bundle, data: Path) -> tuple[Crops, str, list[Fold]]:
+    """What to measure on, in words too: test/, or all; of photos that the bundle was trained on, those set aside."""
+    test, pairs = data / "test", data / "pairs.txt"
+    if test.is_dir():
+        folds = read_folds(pairs) if pairs.is_file() else []
+        return aligned_crops(find_photos(test), Aligner()), "people of test", folds
+    training = bundle.manifest.provenance.get("training")
+    if isinstance(training, dict):
+        faces = open_faces(data, int(training["set_aside"]), int(training["seed"]))
+        trained_on = aligned_crops(faces.train, Aligner())
+        if trained_on.fingerprint == bundle.manifest.provenance.get("dataset") and faces.aside:
+            return aligned_crops(faces.aside, Aligner()), "people set aside in training", []
+    return aligned_crops(find_photos(data), Aligner()), "all people", []
+
+
+def _with_float(bundle: Bundle) -> list[Bundle]:
+    """The float bundle of the same network before it, where there is one beside it or under the name."""
+    beside = bundle.path.with_name(f"{bundle.path.name}-fp32")
+    try:
+        floating = load_bundle(beside if beside.is_dir() else find_bundle(f"{bundle.name}-fp32"))
+    except InputError:
+        return [bundle]
+    same = floating.manifest.provenance.get("checkpoint") == bundle.manifest.provenance.get("checkpoint")
+    return [floating, bundle] if same else [bundle]
 
 
 def add_hardest(report: Report, vectors: Array, crops: Crops) -> None:

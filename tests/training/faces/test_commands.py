@@ -22,6 +22,7 @@ from device.inference.interpreter import open_interpreter
 from device.inference.manifest import load_bundle
 from export.face_crops import Aligner, Crops, aligned_crops, find_photos
 from training.faces.commands import arcface
+from training.faces.evaluation import evaluate
 
 SMALL = ("--threads", "1", "--batch", "8", "--set-aside", "2")
 
@@ -92,6 +93,18 @@ def test_a_finished_run_is_finished(undisturbed: Path) -> None:
         call("--resume", undisturbed, "--epochs", 3)
     with pytest.raises(ConfigError, match="holds a run already"):
         call("--data", undisturbed, "--out", undisturbed)
+
+
+def test_a_run_is_measured_again_on_the_people_it_set_aside(
+    undisturbed: Path, few_people: Path, tmp_path: Path
+) -> None:
+    """And says the same as its own report."""
+    page = evaluate(undisturbed, few_people, tmp_path / "again")
+    again = json.loads(page.with_name("report.json").read_text())
+    assert again["photos"] == "people set aside in training"
+    own = json.loads((undisturbed / "report.json").read_text())["figures"]["people set aside"]
+    assert again["figures"]["arcface"] == own["after, int8 file"]
+    assert again["figures"]["arcface-fp32"] == own["after, float"]
 
 
 def test_crops_are_made_once(few_people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
