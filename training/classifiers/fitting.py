@@ -123,7 +123,7 @@ class Stages:
         with progress((plan.epochs - state.epoch) * source.steps, state.stage, unit="batch") as bar:
             while state.epoch < plan.epochs and not (plan.early_stopping and state.waited >= plan.early_stopping):
                 begun = time.monotonic()
-                row = {"epoch": state.epoch + 1, "rate": learner.rate(state.epoch, state.scale)}
+                row = {"epoch": state.epoch + 1, "rate": learner.rate(state.epoch + 0.5, state.scale)}
                 losses, right, seen = [], 0.0, 0
                 for step, batch in enumerate(source.epoch(state.epoch)):
                     loss, hits = learner.learn(batch, state.epoch + step / source.steps, state.scale)

@@ -169,7 +169,7 @@ def _data(report: Report, outcome: Outcome) -> None:
     findings = outcome.findings
     report.table("Dataset", findings.header, findings.rows)
     if findings.found:
-        report.table("", ("", "count", "what", "examples"), findings.report_rows())
+        report.table("", ("", "count", "what"), [row[:3] for row in findings.report_rows()])
     facts = {**findings.facts, "fingerprint": outcome.dataset.fingerprint}
     report.facts("", facts)
 
