@@ -19,6 +19,10 @@ Runtime = Literal["litert", "onnxruntime"]
 COCO = "128 photos of COCO train2017 for the ranges (annotations CC BY 4.0, photos under their Flickr licences)"
 
 
+class Untrained(InputError):
+    """A model of Sereno's own whose training run is not here."""
+
+
 @dataclass(frozen=True)
 class Product:
     """One bundle to make."""
@@ -72,7 +76,7 @@ def sereno_coco_320(checkpoint: Path | None = None) -> Recipe:
     if checkpoint is None:
         runs = sorted((ROOT / "runs").glob("detector-distill*/detector.pt"), key=lambda path: path.stat().st_mtime)
         if not runs:
-            raise InputError(
+            raise Untrained(
                 "sereno-coco-320 is made of a finished training run, and runs/ has none: `make train-distill` makes "
                 "one, or name its detector.pt by --weights"
             )
@@ -117,4 +121,4 @@ def recipe_for(name: str, checkpoint: Path | None, sizes: Sequence[int]) -> Reci
             raise InputError(f"no checkpoint at {path}")
         what = f"A YOLOv8 detector exported from `{path.name}`; the int8 files are quantized after training."
         return plain(path.stem, path, "0", sizes, BUNDLES, what)
-    raise ConfigError(f"no model called {name!r}: there are {', '.join(KNOWN)}, or give the path of a YOLOv8 .pt")
+    raise ConfigError(f"no model called {name!r}: there are {', '.join(KNOWN)}, or give a run's folder or a YOLOv8 .pt")

@@ -52,8 +52,8 @@ class Column:
 
     @property
     def name(self) -> str:
-        """`int8, model.tflite`."""
-        return f"{self.bundle.manifest.files[0].precision}, {self.path}"
+        """`int8 tflite`."""
+        return f"{self.bundle.manifest.files[0].precision} {Path(self.path).suffix[1:]}"
 
 
 def evaluate_classifier(subject: Subject, data: Path, out: Path, split: str | None) -> dict[str, Any]:
@@ -150,8 +150,11 @@ def _add_figures(report: Report, columns: Sequence[Column]) -> None:
     for column in columns:
         close = closeness(reference.answers, column.answers)
         rows.append([column.name, close.worse, close.better, f"{100 * close.agreement:.2f} %", close.kl, close.largest])
-    header = ["", "right only there", "right only here", "same class", "KL, nats", "largest difference of a logit"]
-    report.table("", header, rows, f"Each file against {reference.name} on the same photos.")
+    header = ["", "only it is wrong", "only it is right", "same class", "KL, nats", "logits"]
+    note = (
+        f"Each file against {reference.name} on the same photos; KL divergence of the probabilities, largest difference"
+    )
+    report.table("", header, rows, f"{note} of a logit.")
 
 
 def _add_mistakes(
@@ -186,7 +189,7 @@ def _add_calibration(report: Report, columns: Sequence[Column]) -> None:
             continue
         picture = plots.reliability(column.answers.confidence, column.answers.right)
         title = "Calibration" if number == 0 else ""
-        report.picture(f"reliability-{column.name.split(',')[0]}", picture, f"{column.name}.", title=title)
+        report.picture(f"reliability-{column.name.split()[0]}", picture, f"{column.name}.", title=title)
 
 
 def _add_embeddings(report: Report, subject: Subject, dataset: Dataset, samples: Sequence[Sample]) -> None:

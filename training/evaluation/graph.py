@@ -21,10 +21,10 @@ def multiply_adds(file: bytes) -> int:
 
 
 def _multiply_adds(graph: Any, name: str, operator: Any) -> int:
-    if name not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"):
+    if name not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "CONV_2D_TRANSPOSE"):
         return 0
-    # For TRANSPOSE_CONV the weights are used once for each place of the input, for the others of the output.
-    place = graph.tensors[operator.inputs[2] if name == "TRANSPOSE_CONV" else operator.outputs[0]].shape
+    # For CONV_2D_TRANSPOSE the weights are used once for each place of the input, for the others of the output.
+    place = graph.tensors[operator.inputs[2] if name == "CONV_2D_TRANSPOSE" else operator.outputs[0]].shape
     weights = math.prod(int(side) for side in graph.tensors[operator.inputs[1]].shape)
     return weights * math.prod(int(side) for side in place[:-1])
 
@@ -77,7 +77,4 @@ def _graph(file: bytes) -> tuple[Any, Iterator[tuple[str, Any]]]:
     model = flatbuffers.read_model(file)
     [graph] = model.subgraphs
     names = flatbuffers.TFL_OP_CODE_TO_NAME
-    return graph, (
-        (str(names.get(model.operatorCodes[operator.opcodeIndex].builtinCode)), operator)
-        for operator in graph.operators
-    )
+    return graph, ((names.get(model.operatorCodes[one.opcodeIndex].builtinCode, ""), one) for one in graph.operators)
