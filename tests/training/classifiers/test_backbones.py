@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
 from device.capture.pictures import read_picture
 from device.errors import ConfigError, InputError
@@ -16,7 +18,7 @@ from device.inference.letterbox import centre_crop
 from export.weights import weights
 from training.classifiers import commands
 from training.classifiers import inverted_residuals as blocks
-from training.classifiers.backbones import BACKBONES, build_classifier
+from training.classifiers.backbones import APPLICATIONS, BACKBONES, build_classifier
 from training.classifiers.networks import NETWORKS
 from training.classifiers.torch_weights import read_torch_weights
 
@@ -75,6 +77,25 @@ def test_ok__caffe_normalisation_is_keras(name: str) -> None:
     normalised = keras.Model(model.input, model.get_layer("normalise").output)(pixels)
     wanted = keras.applications.imagenet_utils.preprocess_input(pixels.copy(), mode="caffe")
     assert np.abs(normalised.numpy() - wanted).max() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["vgg16", "efficientnetb0"])
+def test_ok__keras_files_arrive_in_the_right_layers(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of random weights, in the format of the files that Keras publishes, found in a mirror."""
+    build = getattr(keras.applications, APPLICATIONS[name])
+    plain = build(include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg")
+    file = tmp_path / BACKBONES[name].file
+    with h5py.File(file, "w") as content:
+        save_weights_to_hdf5_group(content, plain)
+    monkeypatch.setattr("training.classifiers.backbones.weights", lambda name: tmp_path / name)
+    model = build_classifier(name, 32, 2)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    mode = {"vgg16": "caffe", "efficientnetb0": None}[name]
+    given = keras.applications.imagenet_utils.preprocess_input(pixels.copy(), mode=mode) if mode else pixels
+    wanted = plain(given, training=False).numpy()
+    found = keras.Model(model.input, model.get_layer("embedding").output)(pixels, training=False).numpy()
+    assert np.abs(wanted).max() > 0
+    assert np.allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("name", BACKBONES)
