@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from device.access import alignment, face_detector, face_heads
 from device.access.alignment import align
 from device.access.face_detector import FaceDetector
 from device.capture.pictures import read_picture
 from device.datatypes import Image
 from device.errors import InputError
+from device.inference import boxes, letterbox
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import find_bundle, load_bundle
 from export import ROOT
@@ -26,8 +28,8 @@ from export.datasets.folders import photos, subfolders
 
 CACHE = ROOT / ".cache" / "face-crops"
 DETECTOR = "yunet"
-FORM = 1
-"""Counted up when crops are made in another way: those kept before are not used again."""
+SOURCES = (alignment, boxes, face_detector, face_heads, letterbox)
+"""What makes a crop of a photo: when one of these changes, crops that were kept before are not used again."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,14 @@ class Aligner:
         """Open the bundle of a face detector. Raises InputError where it is missing: `make models` makes it."""
         bundle = load_bundle(find_bundle(name))
         self._detector = FaceDetector(bundle, open_interpreter(bundle))
-        detector = self._detector
-        parts = [FORM, bundle.manifest.files[0].sha256, detector.confidence, detector.template.tobytes().hex()]
-        self.fingerprint = " ".join(map(str, parts))
+        sources = hashlib.sha256(b"".join(Path(module.__file__ or "").read_bytes() for module in SOURCES))
+        manifest = bundle.manifest
+        self.fingerprint = f"{sources.hexdigest()} {manifest.model_dump_json(include={'files', 'input', 'thresholds'})}"
         """Changes when the same photo would give another crop."""
 
     def face(self, image: Image) -> Image | None:
-        """The largest face of HxWx3 uint8 RGB as 112x112x3 uint8; None where there is none."""
-        found = self._detector.detect(image)
+        """The largest face of HxWx3 uint8 RGB as 112x112x3 uint8, found as `sereno embed` does; None without one."""
+        found = self._detector.detect(image, thorough=True)
         return align(image, found[0].landmarks, self._detector.template) if found else None
 
 
