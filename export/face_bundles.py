@@ -28,7 +28,7 @@ def yunet(file: Path, asset: Asset) -> Draft:
         files=[ModelContent("onnxruntime", "fp32", with_input_size(file.read_bytes(), 320, 320))],
         licence=asset.licence,
         provenance=_provenance(file, asset),
-        thresholds={"confidence": 0.6, "iou": 0.3},
+        thresholds={"confidence": 0.6, "iou": 0.3, "clear": 0.8},
         card=_card("yunet", asset, "with the size of its input set to 320x320, otherwise unchanged"),
     )
 
@@ -44,7 +44,7 @@ def blazeface(file: Path, asset: Asset) -> Draft:
         files=[ModelContent("litert", "fp32", file.read_bytes())],
         licence=asset.licence,
         provenance=_provenance(file, asset),
-        thresholds={"confidence": 0.5, "iou": 0.3},
+        thresholds={"confidence": 0.5, "iou": 0.3, "clear": 0.6},
         card=_card("blazeface", asset, "unchanged"),
     )
 

@@ -53,7 +53,7 @@ class Quality:
 class Limits:
     """What counts as good enough; units as in `Quality`. docs/decisions.md says on which faces they were measured."""
 
-    confidence: float = 0.7
+    confidence: float = 0.6
     size_px: float = 48
     outside: float = 0.1
     overlap: float = 0.1

@@ -29,6 +29,8 @@ until somebody deletes that folder. They are meant for training and trying face 
 {name} (for a child, a parent) must know this and agree to it; consent can be taken back at any time by deleting the \
 folder. What is agreed to is written down in its capture.json."""
 
+SHARP = 0.018
+"""Least `quality.Quality.sharpness` of a crop: stricter than for recognising."""
 WAIT_S = 15.0
 """A camera that gives no picture for so long is given up."""
 OTHERS_MOST = 200
@@ -82,7 +84,7 @@ def capture(
         click.echo(f"{folder.path}: {before} crops are there already; a larger --count adds to them")
         return
     finder = facemodels.open_detector(detector)
-    limits = Limits(size_px=min_size, sharpness=0.018)
+    limits = Limits(confidence=finder.clear, size_px=min_size, sharpness=SHARP)
     reader = _open_source(source, fps)
     try:
         shown = _shown(source)

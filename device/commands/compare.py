@@ -70,8 +70,9 @@ def _largest(path: Path, detector: FaceDetector, recognizer: Recognizer) -> Embe
     if not faces:
         raise InputError(f"{name}: no face was found; it must show one upright, not covered, not turned far away")
     face, *others = faces
+    limits = Limits(confidence=detector.clear)
     doubts = [f"{len(faces)} faces, the largest is compared"] if others else []
-    doubts += [f"the face is {reason}" for reason in assess(image, face, others, detector.template, Limits()).reasons]
+    doubts += [f"the face is {reason}" for reason in assess(image, face, others, detector.template, limits).reasons]
     if doubts:
         click.echo(f"sereno: {name}: {'; '.join(doubts)}", err=True)
     return recognizer.embed(align(image, face.landmarks, detector.template))

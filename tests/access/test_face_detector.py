@@ -74,7 +74,7 @@ def test_ok__landmarks_of_a_face_that_leans(
     [found] = detector.detect(cv2.warpAffine(face, turn, (176, 144)))
     expected = known.landmarks @ turn[:, :2].T + turn[:, 2]
     apart = np.linalg.norm(found.landmarks - expected, axis=1)
-    assert apart.max() < 0.2 * distance_of_eyes(known.landmarks)
+    assert apart.max() < 0.25 * distance_of_eyes(known.landmarks)
 
 
 def test_ok__small_faces_of_a_large_photo_by_a_thorough_search(yunet: FaceDetector, face: Image) -> None:

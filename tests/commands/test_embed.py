@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -100,6 +101,24 @@ def test_ok__people_of_one_series_are_told_apart(face_models: Path, shared_data:
     alike = matrix @ matrix.T - 2 * np.eye(len(rows))
     assert len(set(names)) == 8
     assert [names[index] for index in alike.argmax(axis=1)] == names
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda p: cv2.rotate(p, cv2.ROTATE_90_CLOCKWISE), "unclear|turned away|tilted|cut off"),
+        (lambda p: np.clip(p.astype(int) * 2 + 120, 0, 255).astype(np.uint8), "too bright"),
+        (lambda p: cv2.resize(p, None, fx=0.22, fy=0.22, interpolation=cv2.INTER_AREA), "no face was found|too small"),
+        (lambda p: p[:, 88:], "no face was found|cut off"),
+        (lambda p: np.tile(cv2.resize(p, (88, 72)), (5, 8, 1)), "40 faces, the largest is compared"),
+    ],
+    ids=["rotated", "overexposed", "ten pixels", "cut", "forty"],
+)
+def test_ok__what_makes_a_comparison_doubtful_is_said(face_models: Path, photos: Path, spoil, reason: str) -> None:  # type: ignore[no-untyped-def]
+    cv2.imwrite(str(photos / "odd.png"), spoil(cv2.imread(str(photos / "a.png"))))
+    done = sereno("compare", photos / "odd.png", photos / "a.png", "--model", face_models)
+    [line] = [line for line in done.stderr.splitlines() if "odd.png: " in line]
+    assert re.search(reason, line), line
 
 
 @pytest.mark.parametrize("first", ["wall.png", "half.jpg", "gone.jpg"])
