@@ -60,10 +60,12 @@ class Progressed:
     waited: int = 0
     since_reduced: int = 0
     best: list[float] = field(default_factory=list)
-    """The best epoch's number, from 1, and its score."""
+    """The best epoch's number, from 1, and its score; 0 is what the stage before had reached."""
     seconds: float = 0.0
     history: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     """Of each stage, a row for each epoch."""
+    starts: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Of each stage but the first, the figures on val before its first epoch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,10 +114,27 @@ class Stages:
         if self.state.stage == name:
             self._restore(learner)
         else:
-            self.state = Progressed(stage=name, seconds=self.state.seconds, history=self.state.history | {name: []})
+            before = self.state
+            self.state = Progressed(
+                stage=name, seconds=before.seconds, history=before.history | {name: []}, starts=before.starts
+            )
+            if len(self.state.history) > 1:
+                self._remember_start(learner, plan, validation)
             self._save(learner)
         self._epochs(learner, plan, source, validation)
         learner.take_best()
+
+    def _remember_start(self, learner: Learner, plan: Plan, validation: Validation) -> None:
+        """What the stage before has reached counts as epoch 0: a later stage never ends worse on val."""
+        row = learner.validate(validation)
+        self.state.best = [0, _score(plan, row)]
+        self.state.starts[self.state.stage] = row
+        self.run.log.info(
+            "%s begins at val loss %.4f, val accuracy %.2f %%",
+            self.state.stage,
+            row["val_loss"],
+            100 * row["val_accuracy"],
+        )
 
     def _epochs(self, learner: Learner, plan: Plan, source: Source, validation: Validation) -> None:
         state = self.state
@@ -148,7 +167,7 @@ class Stages:
         """What an epoch's figures change: best weights, patience, rate."""
         state = self.state
         state.epoch += 1
-        score = row["val_accuracy"] - 1e-3 * row["val_loss"] if plan.monitor == "accuracy" else -row["val_loss"]
+        score = _score(plan, row)
         if not state.best or score > state.best[1]:
             state.best, state.waited, state.since_reduced = [state.epoch, score], 0, 0
             learner.keep_best()
@@ -180,7 +199,7 @@ class Learner:
         self._model, self._plan, self._steps = model, plan, steps
         self._optimizer = _optimizer(plan)
         self._optimizer.build(model.trainable_variables)
-        self._best = self._average = _values(model.variables)
+        self._best, self._average = _values(model.variables), _values(model.variables)
         self._learn, self._answer = _compiled(model, self._optimizer)
 
     def rate(self, at: float, scale: float) -> float:
@@ -249,6 +268,11 @@ class Learner:
         self._best = [arrays[f"best/{index}"] for index in range(count)]
         if self._plan.average:
             self._average = [arrays[f"average/{index}"] for index in range(count)]
+
+
+def _score(plan: Plan, row: dict[str, float]) -> float:
+    """The higher the better; of equal accuracies the one with the smaller loss."""
+    return row["val_accuracy"] - 1e-3 * row["val_loss"] if plan.monitor == "accuracy" else -row["val_loss"]
 
 
 def cross_entropy(logits: Floats, labels: Labels) -> float:

@@ -36,6 +36,8 @@ class Outcome:
     dataset: Dataset
     findings: Findings
     history: Mapping[str, Sequence[Mapping[str, float]]]
+    starts: Mapping[str, Mapping[str, float]]
+    """Of later stages, the figures on val before their first epoch."""
     seconds: float
     val: Answers
     """Of the float network."""
@@ -124,11 +126,13 @@ def _learning(report: Report, run: Run, outcome: Outcome) -> None:
         "Training figures are of augmented pictures, dropout on, as the network learns; val is measured after an epoch."
     )
     report.picture("curves", plots.curves(panels, marks=marks, log=["learning rate"]), caption, title="Learning")
-    best = {
-        f"{stage}: best epoch": f"{_best(run, stage_rows)['epoch']:.0f} of {len(stage_rows)}, "
-        f"val accuracy {_percent(_best(run, stage_rows)['val_accuracy'])}"
-        for stage, stage_rows in outcome.history.items()
-    }
+    best = {}
+    for stage, stage_rows in outcome.history.items():
+        start = [{"epoch": 0, **outcome.starts[stage]}] if stage in outcome.starts else []
+        chosen = _best(run, [*start, *stage_rows])
+        best[f"{stage}: best epoch"] = (
+            f"{chosen['epoch']:.0f} of {len(stage_rows)}, val accuracy {_percent(chosen['val_accuracy'])}"
+        )
     report.facts("", best)
 
 

@@ -45,7 +45,8 @@ def train(run: Run) -> None:
         with Interruption(run) as interruption:
             stages = Stages(run, interruption)
             model = _learn(run, dataset, training, val, stages)
-        run.write_json(HISTORY, {"stages": stages.state.history, "seconds": stages.state.seconds})
+        state = stages.state
+        run.write_json(HISTORY, {"stages": state.history, "starts": state.starts, "seconds": state.seconds})
         with run.writing(MODEL) as scratch:
             model.save(scratch)
     model = keras.models.load_model(run.path / MODEL, compile=False)
@@ -54,7 +55,9 @@ def train(run: Run) -> None:
     test, facts = _export(run, dataset) if run.config["bundle"] else (None, {})
     learnt = json.loads((run.path / HISTORY).read_text(encoding="utf-8"))
     network = BACKBONES[run.config["backbone"]].about if "backbone" in run.config else NETWORKS[run.config["network"]]
-    outcome = Outcome(network, dataset, findings, learnt["stages"], learnt["seconds"], answers, test, facts)
+    outcome = Outcome(
+        network, dataset, findings, learnt["stages"], learnt.get("starts", {}), learnt["seconds"], answers, test, facts
+    )
     write_report(run, outcome)
     run.log.info("report: %s", run.path / "report.html")
 

@@ -134,6 +134,19 @@ def test_ok__patience_ends_it_and_the_best_weights_are_taken(tmp_path: Path) -> 
     assert min(rows, key=lambda row: row["val_loss"])["epoch"] == 1
 
 
+def test_ok__a_later_stage_never_ends_worse_than_it_began(tmp_path: Path) -> None:
+    model, held_out = small_model(), validation()
+    run = Run(tmp_path / "run", {}, resume=False)
+    with Interruption(run) as interruption:
+        stages = Stages(run, interruption)
+        stages.fit("first", model, Plan(6, rate=0.1), Noise(), held_out)
+        learnt = [value.copy() for value in model.get_weights()]
+        wild = Plan(2, "sgd", 30.0, average=0.5)
+        stages.fit("second", model, wild, Noise(), held_out)
+    assert min(row["val_loss"] for row in stages.state.history["second"]) > stages.state.starts["second"]["val_loss"]
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), learnt, strict=True))
+
+
 def test_ok__a_plateau_halves_the_rate(tmp_path: Path) -> None:
     right = validation()
     plan = Plan(6, rate=0.08, reduce_on_plateau=2)
