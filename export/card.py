@@ -27,13 +27,16 @@ class Story:
     limits: str = LIMITS
 
 
-def write_card(draft: Draft, story: Story, results: str, closeness: dict[str, Parity], counts: str) -> str:
+def write_card(
+    draft: Draft, story: Story, results: str, closeness: dict[str, Parity], counts: str, counted: str
+) -> str:
     """The card's text.
 
     Args:
         results: the table of mAP, Markdown.
         closeness: parity by the file's name.
         counts: which pictures were measured, in words.
+        counted: which classes of a box count, in words.
     """
     kind = "int8" if draft.precision == "int8" else "float"
     files = "\n".join(
@@ -64,7 +67,7 @@ Commit `{draft.provenance.get("git_commit", "unknown")}`. Data:
 
 ## What it scores
 
-mAP50-95 / mAP50 in points, by COCO's rules, confidence from 0.001, each box with its best class, on {counts}.
+mAP50-95 / mAP50 in points, by COCO's rules, confidence from 0.001, {counted}, on {counts}.
 All columns are the device's own detector; "float" is {story.compared}.
 
 {results}

@@ -116,8 +116,15 @@ class Material:
     dataset: str
     split: str = "val"
     floors: str = "detect"
+    multi_label: bool = False
+    """Whether every class of a box counts, as in Ultralytics' validation, or its best one only."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """What the manifest says beyond what the export knows by itself."""
+
+    @property
+    def counted(self) -> str:
+        """Which classes of a box count, in words."""
+        return "each box with all its classes" if self.multi_label else "each box with its best class"
 
     @property
     def objects(self) -> int:

@@ -78,7 +78,8 @@ class Sized:
     def measured_reference(self, bundle: Bundle) -> Measured:
         """The float network's accuracy, measured once; `bundle` tells the detector how to read it."""
         if not hasattr(self, "_measured"):
-            self._measured = measure("float", Detector(bundle, self.reference), self.pictures)
+            detector = Detector(bundle, self.reference)
+            self._measured = measure("float", detector, self.pictures, self.material.multi_label)
         return self._measured
 
 
@@ -167,6 +168,7 @@ def _verified(recipe: Recipe, product: Product, draft: Draft, shared: Sized, say
     """Measure a draft in a scratch folder, hold it to its floors, and write it with its figures and its card."""
     material = shared.material
     counts = {"images": len(shared.pictures), "instances": material.objects}
+    counted = {"classes": material.counted} if material.multi_label else {}
     with tempfile.TemporaryDirectory() as scratch:
         bundle = draft.write(Path(scratch))
         reference = shared.measured_reference(bundle)
@@ -183,10 +185,13 @@ def _verified(recipe: Recipe, product: Product, draft: Draft, shared: Sized, say
         raise InputError(f"{product.name} is not written: {'; '.join(failed)}")
     for candidate, (name, found) in zip(measured, closeness.items(), strict=True):
         draft.metrics += metrics(
-            reference, candidate, found, {"dataset": material.dataset, "split": material.split, "file": name, **counts}
+            reference,
+            candidate,
+            found,
+            {"dataset": material.dataset, "split": material.split, "file": name, **counts, **counted},
         )
     words = f"{counts['images']} photos of {material.dataset} with {counts['instances']} objects"
-    draft.card = write_card(draft, recipe.story, results, closeness, words)
+    draft.card = write_card(draft, recipe.story, results, closeness, words, material.counted)
     return draft.write(product.parent)
 
 
@@ -196,7 +201,8 @@ def _measure_files(bundle: Bundle, shared: Sized) -> tuple[list[Measured], dict[
     squares = _squares(shared.pictures, bundle.manifest.input.width)
     for file in bundle.manifest.files:
         name = f"{file.runtime} {file.precision}"
-        measured.append(measure(name, Detector(bundle, _open(bundle, file.runtime)), shared.pictures))
+        detector = Detector(bundle, _open(bundle, file.runtime))
+        measured.append(measure(name, detector, shared.pictures, shared.material.multi_label))
         closeness[file.path] = parity(shared.reference, _open(bundle, file.runtime), squares)
     return measured, closeness
 

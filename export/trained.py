@@ -163,6 +163,7 @@ def _material(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted) -> Ma
         dataset=dataset.name,
         split=start["split"],
         floors=wanted.floors,
+        multi_label=True,
         provenance={
             "base": {**start["weights"], "licence": "AGPL-3.0"},
             "training": {"dataset": dataset.fingerprint, "photos": start["photos"]},

@@ -40,8 +40,12 @@ class Measured:
         )
 
 
-def measure(name: str, detector: Detector, pictures: Sequence[Labelled]) -> Measured:
-    """Run a detector over the four views of labelled pictures."""
+def measure(name: str, detector: Detector, pictures: Sequence[Labelled], multi_label: bool = False) -> Measured:
+    """Run a detector over the four views of labelled pictures.
+
+    Args:
+        multi_label: count every class of a box, as Ultralytics' validation does, not its best one only.
+    """
     matches = []
     with tqdm(total=len(VIEWS) * len(pictures), desc=name, unit="picture", disable=None, leave=False) as bar:
         for view in VIEWS:
@@ -49,7 +53,8 @@ def measure(name: str, detector: Detector, pictures: Sequence[Labelled]) -> Meas
             for picture in pictures:
                 shown = view.of(picture)
                 truths.append(shown.truth)
-                found.append(as_found(detector.detect(shown.image, confidence=CONFIDENCE)))
+                seen = detector.detect(shown.image, confidence=CONFIDENCE, multi_label=multi_label)
+                found.append(as_found(seen))
                 bar.update()
             matches.append(match(truths, found))
     return Measured(name, [accuracy(each) for each in matches], matches)

@@ -14,7 +14,7 @@ from device.system.fetch import sha256_of
 from export.labelled import LabelledPhoto, LabelledSet, open_labelled
 from export.metrics import evaluate
 from export.trained import export_run
-from export.verification import as_found
+from export.verification import CONFIDENCE, as_found
 from training.detectors.fitting import Fitting
 from training.detectors.network import detached, network_from
 from training.detectors.official import official
@@ -158,7 +158,7 @@ class Watched:
         for photo in self._photos:
             picture = photo.read()
             truths.append(picture.truth)
-            found.append(as_found(detector.detect(picture.image, confidence=0.001)))
+            found.append(as_found(detector.detect(picture.image, confidence=CONFIDENCE, multi_label=True)))
         scored = evaluate(truths, found)
         return {"mAP50-95": scored.map50_95, "mAP50": scored.map50}
 

@@ -21,7 +21,8 @@ def seen(
 ) -> Seen:
     boxes = np.array([box for _, box in truth], float).reshape(-1, 4)
     picture = Labelled(np.zeros((100, 100, 3), np.uint8), Truth(boxes, np.array([c for c, _ in truth], np.int64)))
-    return Seen(name, picture, [Detection(box, score, c, LABELS[c]) for c, score, box in told])  # type: ignore[arg-type]
+    detections = [Detection(box, score, c, LABELS[c]) for c, score, box in told]  # type: ignore[arg-type]
+    return Seen(name, picture, detections, detections)
 
 
 @pytest.fixture
@@ -85,3 +86,13 @@ def test_ok__photos_without_objects_count_only_against(four: list[Seen]) -> None
     after, _ = scoring.overall([*four, empty])
     assert after.map50_95 < before.map50_95
     assert scoring.confusion([empty], 2, 0.4)[2].tolist() == [1, 0, 0]
+
+
+def test_ok__a_box_that_wavers_counts_half_with_all_classes_and_not_with_its_best() -> None:
+    sure = seen("sure", [(0, BOX)], [(0, 0.9, BOX)])
+    told = seen("wavers", [(1, BOX)], [(0, 0.6, BOX)])
+    every = [*told.detections, Detection(BOX, 0.5, 1, "b")]
+    wavers = Seen(told.name, told.picture, told.detections, every)
+    assert scoring.overall([sure, wavers])[0].map50 == pytest.approx(100)
+    assert scoring.best_class([sure, wavers]).map50 == pytest.approx(50)
+    assert scoring.confusion([wavers], 2, 0.4).tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, 0]]
