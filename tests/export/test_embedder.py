@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from device.access.recognizer import Recognizer
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, load_bundle
+from export import embedder
 from export.calibration import as_input
 from export.embedder import ALL, CENTRED, IMAGENET, BothWays, Centred, ChannelLast, Faces, Wanted, export_embedder
 from export.mobilefacenet import load
@@ -37,7 +38,9 @@ def made(faces: Faces, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bu
     parent = tmp_path_factory.mktemp("bundles")
     said: list[str] = []
     wanted = Wanted("face", parent, kinds=ALL, what="A test.", draws=20)
-    export_embedder(weights("mobilefacenet.pt"), faces, wanted, said.append, {"base": "test"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedder, "CALIBRATION", 20)
+        export_embedder(weights("mobilefacenet.pt"), faces, wanted, said.append, {"base": "test"})
     assert sum("written to" in line for line in said) == 4
     return {path.name: load_bundle(path) for path in sorted(parent.iterdir())}
 
