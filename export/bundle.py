@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ BUNDLES = ROOT / ".cache" / "bundles"
 """Exports of others' weights: never committed."""
 MODELS = ROOT / "models"
 """Sereno's own."""
+LEFT_S = 3600
+"""A scratch folder this old belongs to nobody any more: an export fills its own within seconds."""
 
 
 Precision = Literal["int8", "fp32"]
@@ -119,6 +122,7 @@ class Draft:
             device.errors.InputError: the device would refuse the bundle.
         """
         parent.mkdir(parents=True, exist_ok=True)
+        clear_up(parent, self.name)
         scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f".{self.name}-"))
         try:
             scratch.chmod(0o755)
@@ -147,6 +151,17 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def clear_up(parent: Path, name: str) -> None:
+    """Put right what an export of this bundle left that was killed: scratch folders, a bundle half exchanged."""
+    old = parent / f".{name}-old"
+    if old.is_dir() and not (parent / name).exists():
+        old.rename(parent / name)
+    for leftover in parent.glob(f".{name}-*"):
+        # A younger one may be another export at work.
+        if leftover.is_dir() and time.time() - leftover.stat().st_mtime > LEFT_S:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _file_entry(file: ModelContent) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from export.litert import quiet
 PIXELS: Normalisation = ((0.0,) * 3, (1.0,) * 3)
 """Numbers as they are, 0 to 255."""
 
+NAME = "network"
 AFFINE_TOLERANCE = 1e-4
 """Of what is taken for scale and offset, relative to the largest number: rounding of float32, and no more."""
 
@@ -72,7 +73,8 @@ def bare(model: keras.Model) -> Bare:
     """
     [tensor], [logits] = model.inputs, model.outputs
     pixels = tensor
-    model = keras.Model(pixels, logits)
+    # Keras numbers what is not named, and the names go into the files: the same network must give the same bytes.
+    model = keras.Model(pixels, logits, name=NAME)
     best = Bare(model, PIXELS, "RGB")
     for operation in model.operations[1:]:
         if operation.input is not tensor or operation.output.shape != tensor.shape:
@@ -82,7 +84,7 @@ def bare(model: keras.Model) -> Bare:
         if found is None:
             break
         try:
-            best = Bare(keras.Model(tensor, logits), *found)
+            best = Bare(keras.Model(tensor, logits, name=NAME), *found)
         except ValueError:  # Something further on looks at the pixels, too.
             break
     return best
@@ -118,8 +120,9 @@ def convert(network: keras.Model) -> bytes:
 
     # With the batch left open, flattening would become four operations on shapes that cannot be quantized.
     picture = keras.Input(batch_shape=(1, *network.inputs[0].shape[1:]), name="picture")
+    whole = keras.Model(picture, network(picture, training=False), name="classifier")
     with quiet():
-        converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(picture, network(picture, training=False)))
+        converter = tf.lite.TFLiteConverter.from_keras_model(whole)
         return bytes(converter.convert())
 
 

@@ -237,7 +237,8 @@ def list_bundles() -> list[Listed]:
     """Every bundle on the search path, checked. A name found earlier hides a later one, as in `find_bundle`."""
     found: dict[str, Listed] = {}
     for folder in search_path():
-        for manifest in sorted(folder.glob("*/manifest.json")):
+        # What begins with a dot is an export at work, or what a killed one left.
+        for manifest in sorted(folder.glob("[!.]*/manifest.json")):
             found.setdefault(manifest.parent.name, _listed(manifest.parent))
     return list(found.values())
 
