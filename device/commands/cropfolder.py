@@ -94,7 +94,9 @@ class CropFolder:
             _write(path, encode(crop, quality=95), replace=False)
         except OSError as error:
             raise self._cannot_write(path, error) from None
-        self._record.setdefault("landmarks", {})[path.name] = np.round(landmarks, 2).tolist()
+        self._record.setdefault("landmarks", {})[path.name] = [
+            [round(float(value), 1) for value in point] for point in landmarks
+        ]
         self._write_record()
         return path
 
