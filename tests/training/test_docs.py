@@ -32,10 +32,10 @@ PROGRAMS = {
     "sereno": sereno,
 }
 LEAST = {
-    "training.practice": "--photos 12 --scenes 8 --people 6 --portraits 3",
+    "training.practice": "--photos 12 --scenes 8 --people 12 --portraits 6",
     "training cnn": "--size 32 --epochs 1 --threads 1",
     "training transfer": "--size 32 --epochs 1 --fine-tune-epochs 1 --variants 1 --threads 1",
-    "training detector": "--size 64 --epochs 1 --batch 4 --threads 1 --weights tiny.pt",
+    "training detector": "--size 64 --epochs 1 --batch 4 --threads 1 --weights tiny.pt --name scenes-192",
     "training arcface": "--epochs 1 --batch 8 --threads 1",
     "capture": "--count 6",
 }
