@@ -45,7 +45,7 @@ def cnn(context: click.Context, **_: Any) -> None:
     help="How many of the backbone's last layers learn in the second stage (0: none, -1: all).",
 )
 @click.option("--fine-tune-epochs", type=click.IntRange(1), default=12, show_default=True)
-@click.option("--fine-tune-rate", type=click.FloatRange(min=0), default=1e-4, show_default=True)
+@click.option("--fine-tune-rate", type=click.FloatRange(min=0), default=3e-5, show_default=True)
 @click.option("--fine-tune-batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--fine-tune-schedule", type=click.Choice(["constant", "cosine"]), default="cosine", show_default=True)
 @click.option("--fine-tune-warmup", type=click.FloatRange(min=0), default=0.5, show_default=True)
@@ -64,7 +64,6 @@ def cnn(context: click.Context, **_: Any) -> None:
     batch=64,
     rate=1e-3,
     dropout=0.2,
-    label_smoothing=0.1,
     augment="standard",
     early_stopping=5,
 )
