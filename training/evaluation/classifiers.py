@@ -27,7 +27,7 @@ from export.classification import (
 )
 from export.classifier_verification import ask, classifiers_of
 from export.datasets import Dataset, Sample, open_dataset
-from training.evaluation.graph import embeddings, multiply_adds
+from training.evaluation.graph import embedding_tensor, embeddings, multiply_adds
 from training.evaluation.subjects import Subject
 from training.progress import Progress
 from training.reporting import plots
@@ -201,11 +201,12 @@ def _add_embeddings(report: Report, subject: Subject, dataset: Dataset, samples:
         return
     fit = Fitting(manifest.input)
     squares = (fit(dataset.read(sample)) for sample in chosen)  # One at a time: a thousand would take 200 MB.
-    try:
-        vectors = embeddings(subject.bundle.read(file), manifest.input, squares)
-    except ValueError:
+    content = subject.bundle.read(file)
+    tensor = embedding_tensor(content)
+    if tensor is None:
         report.text("Embeddings", "The file does not end in a dense layer, so there is no embedding to look at.")
         return
+    vectors = embeddings(content, tensor, manifest.input, squares)
     points = neighbours(vectors)
     labels = np.array([sample.label for sample in chosen])
     caption = (
@@ -219,10 +220,13 @@ def neighbours(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     """[N, D] -> [N, 2] by t-SNE (van der Maaten 2008), of the 50 principal components at most."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     kept = min(50, *vectors.shape)
-    reduced = PCA(kept, random_state=seed).fit_transform(vectors)
-    return TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(reduced)
+    # On one thread: the same picture each time, and none that waits for another in a busy loop.
+    with threadpool_limits(1):
+        reduced = PCA(kept, random_state=seed).fit_transform(vectors)
+        return TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(reduced)
 
 
 def _add_samples(

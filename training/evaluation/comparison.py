@@ -130,7 +130,10 @@ def _report(rows: Sequence[Row], subjects: Sequence[Subject], rounds: int) -> Re
         f"Times: median of {rounds} rounds, the models in turns, picture into the input and invoke. Figures as each "
         "export measured them on its test photos; multiply-adds stand for energy, which nobody measured here."
     )
-    report.table("Table", HEADER, [row.cells() for row in rows], note)
+    # In two parts: all columns in one would be cut at the page's edge.
+    for title, columns, words in (("Figures", (0, 1, 2, 3, 4, 9), ""), ("What they cost", (0, 5, 6, 7, 8), note)):
+        cells = [[row.cells()[column] for column in columns] for row in rows]
+        report.table(title, [HEADER[column] for column in columns], cells, words)
     fingerprints = {str(subject.bundle.manifest.provenance.get("dataset")) for subject in subjects}
     if len(fingerprints | {row.data for row in rows}) > 2:
         report.text("", "Careful: not all were measured on the same photos, so their accuracies cannot be compared.")

@@ -29,8 +29,8 @@ def _multiply_adds(graph: Any, name: str, operator: Any) -> int:
     return weights * math.prod(int(side) for side in place[:-1])
 
 
-def embedding_tensor(file: bytes) -> int:
-    """Index of the tensor that the last dense layer weighs. Raises ValueError where there is no dense layer."""
+def embedding_tensor(file: bytes) -> int | None:
+    """Index of the tensor that the last dense layer weighs; None where there is no dense layer."""
     graph, operations = _graph(file)
     wanted = graph.outputs[0]
     for name, operator in reversed(list(operations)):
@@ -38,37 +38,42 @@ def embedding_tensor(file: bytes) -> int:
             wanted = operator.inputs[0]
             if name == "FULLY_CONNECTED":
                 return int(wanted)
-    raise ValueError("the file does not end in a dense layer")
+    return None
 
 
-def embeddings(file: bytes, spec: InputSpec, squares: Iterable[Image]) -> np.ndarray:
-    """What the file's last dense layer sees: [N, D] float32, one row a picture of the network's size."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+def embeddings(file: bytes, tensor: int, spec: InputSpec, squares: Iterable[Image]) -> np.ndarray:
+    """What a tensor of the graph, `embedding_tensor`, holds: [N, D] float32, a row a picture of the network's size."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    tensor = embedding_tensor(file)
     with quiet():
-        # The usual kernels keep no tensors between layers.
-        interpreter = Interpreter(
-            model_content=file,
-            num_threads=1,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            experimental_preserve_all_tensors=True,
-        )
+        interpreter = Interpreter(model_content=_ending_in(file, tensor), num_threads=1)
         interpreter.allocate_tensors()
-    [given] = interpreter.get_input_details()
+    [given], [told] = interpreter.get_input_details(), interpreter.get_output_details()
     scale, zero = given["quantization"]
     info = TensorInfo(tuple(given["shape"].tolist()), np.dtype(given["dtype"]), scale or 1.0, zero)
     write, buffer = pixel_writer(info, spec), np.zeros(info.shape, info.dtype)
-    [details] = [found for found in interpreter.get_tensor_details() if found["index"] == tensor]
-    scale, zero = details["quantization"]
+    scale, zero = told["quantization"]
     rows = []
     for square in squares:
         write(square, buffer)
         interpreter.set_tensor(given["index"], buffer)
         interpreter.invoke()
-        row = interpreter.get_tensor(tensor).reshape(-1).astype(np.float32)
+        row = interpreter.get_tensor(told["index"]).reshape(-1).astype(np.float32)
         rows.append((row - zero) * np.float32(scale) if scale else row)
     return np.array(rows)
+
+
+def _ending_in(file: bytes, tensor: int) -> bytes:
+    """The same graph, told to give another of its tensors: so that the device's own fast kernels compute it."""
+    from ai_edge_litert.tools.flatbuffer_utils import convert_object_to_bytearray, read_model_from_bytearray
+
+    model = read_model_from_bytearray(bytearray(file))
+    [graph] = model.subgraphs
+    # Operators stand in the order in which they run.
+    last = max(number for number, one in enumerate(graph.operators) if tensor in one.outputs)
+    graph.outputs, graph.operators = [tensor], graph.operators[: last + 1]
+    model.signatureDefs = []
+    return bytes(convert_object_to_bytearray(model))
 
 
 def _graph(file: bytes) -> tuple[Any, Iterator[tuple[str, Any]]]:

@@ -21,7 +21,7 @@ from device.inference.manifest import Bundle
 from export.datasets import open_dataset
 from training.evaluation.commands import compare, evaluate
 from training.evaluation.comparison import interleaved_ms
-from training.evaluation.graph import embeddings, multiply_adds
+from training.evaluation.graph import embedding_tensor, embeddings, multiply_adds
 from training.evaluation.subjects import find_subject
 
 
@@ -84,7 +84,10 @@ def test_ok__embeddings_are_what_the_last_layer_weighs(shapes_run: Path, shapes_
     squares = [fit(dataset.read(sample)).copy() for sample in dataset.splits["test"][::6]]
     expected = np.asarray(inner(np.stack(squares).astype(np.float32), training=False))
     [file] = [file for file in shapes_bundle.manifest.files if file.runtime == "litert"]
-    found = embeddings(shapes_bundle.read(file), shapes_bundle.manifest.input, squares)
+    content = shapes_bundle.read(file)
+    tensor = embedding_tensor(content)
+    assert tensor is not None
+    found = embeddings(content, tensor, shapes_bundle.manifest.input, squares)
     assert found.shape == expected.shape == (6, 24)
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.995
 
