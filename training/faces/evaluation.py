@@ -79,8 +79,8 @@ def add_comparison(report: Report, title: str, columns: Sequence[Column], name: 
     note = (
         f"{first.photos:,} photos of {first.people:,} people, {len(first.pairs.same):,} pairs of one person and "
         f"{len(first.pairs.different):,} of two; {first.missed} photos without a face that was found, whose pairs "
-        "count as not matching. Per cent. Accuracy by LFW's folds ± its standard error; in parentheses 95 % intervals "
-        "by bootstrap over people."
+        "count as not matching. Per cent; in parentheses 95 % intervals by bootstrap over people."
+        + (" Accuracy by LFW's folds ± its standard error." if columns[0].plain.folds else "")
     )
     names = [column.name for column in columns]
     report.table(title, ["", *names], _rows([column.plain for column in columns]), note)
@@ -88,20 +88,27 @@ def add_comparison(report: Report, title: str, columns: Sequence[Column], name: 
         note = "The same with Hasan Wirayuda and Hassan Wirajuda counted as the one man they are."
         report.table(title, ["", *names], _rows([column.corrected for column in columns]), note)
     caption = "Detection error tradeoff: below and left is better; each step is one pair."
-    report.picture(name, det_picture({column.name: column.plain.pairs for column in columns}), caption)
+    picture = det_picture({column.name: column.plain.pairs for column in columns})
+    if picture is None:
+        report.text(title, "There is no error to draw a curve of: each threshold parts all pairs rightly.")
+    else:
+        report.picture(name, picture, caption)
 
 
-def det_picture(curves: Mapping[str, Pairs]) -> bytes:
-    """DET curves as PNG: FMR in decades, FNMR likewise."""
+def det_picture(curves: Mapping[str, Pairs]) -> bytes | None:
+    """DET curves as PNG: FMR in decades, FNMR likewise; None where no curve has an error of both kinds."""
     series = {name: det_curve(pairs) for name, pairs in curves.items()}
-    shown = {name: (fmr[fnmr > 0], fnmr[fnmr > 0]) for name, (fmr, fnmr) in series.items()}
+    shown = {name: (fmr[fnmr > 0], fnmr[fnmr > 0]) for name, (fmr, fnmr) in series.items() if (fnmr > 0).any()}
+    if not shown:
+        return None
     lowest = 10 ** np.floor(np.log10(min(1 / len(pairs.different) for pairs in curves.values())))
+    least = min(float(fnmr.min()) for _, fnmr in shown.values())
     return lines(
         shown,
         xlabel="false match rate",
         ylabel="false non-match rate",
         scales=("log", "log"),
-        limits=((float(lowest), 0.3), (0.003, 0.5)),
+        limits=((float(lowest), 0.3), (min(0.003, least / 2), 0.5)),
         diagonal=True,
     )
 
