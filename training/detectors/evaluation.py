@@ -208,21 +208,33 @@ def _worst(page: Report, found: Evaluation) -> None:
     if not chosen:
         page.text("Worst photos", "Nothing was missed, invented or mistaken.")
         return
-    captions = [f"{one.name.rsplit('/', 1)[-1][-24:]}\n{wrong}" for one, wrong in chosen]
+    captions = [f"{_short(one)}\n{wrong}\n{_told(one, found)}" for one, wrong in chosen]
     pictures = [drawn(one, found.labels, found.confidence) for one, _ in chosen]
     right = sum(scoring.faults(one, found.confidence).count == 0 for one in found.seen)
     page.picture(
         "worst",
         sheet(pictures, captions, [False] * len(chosen), columns=3),
         f"The worst {len(chosen)}; {right} of {len(found.seen)} photos are without a fault. White: as labelled; in "
-        "colour: as told.",
+        "colour: as told. Below each: what is there → what was told.",
         title="Worst photos",
     )
     good = [one for one in found.seen if scoring.faults(one, found.confidence).count == 0][:6]
     if good:
         shown = [drawn(one, found.labels, found.confidence) for one in good]
-        names = [one.name.rsplit("/", 1)[-1][-24:] for one in good]
-        page.picture("right", sheet(shown, names, [True] * len(good), columns=3), "Some that are right")
+        captions = [f"{_short(one)}\n{_told(one, found)}" for one in good]
+        page.picture("right", sheet(shown, captions, [True] * len(good), columns=3), "Some that are right")
+
+
+def _short(one: Seen) -> str:
+    """The end of the file's name, which fits under a small picture."""
+    return Path(one.name).stem[-15:]
+
+
+def _told(one: Seen, found: Evaluation) -> str:
+    """What is there, and what was told of it."""
+    there = ", ".join(found.labels[class_id] for class_id in one.picture.truth.class_ids) or "nothing"
+    told = ", ".join(f"{d.label} {d.confidence:.0%}" for d in one.above(found.confidence)) or "nothing"
+    return f"{there} → {told}"
 
 
 def drawn(one: Seen, labels: Sequence[str], confidence: float) -> Image:

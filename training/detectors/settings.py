@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 class Settings:
     """Of the optimization and of the augmentation.
 
-    The defaults were chosen on a fifth to a quarter of 240 training photos of one kind of fruit, 320 pixels, never on
-    the photos that are reported on. What counts is to begin gently and to keep what the weights know: with the
-    backbone frozen, few mosaics and a third of the usual rate, ten epochs came as far as thirty with Ultralytics'
-    own (67 against 68 points of mAP50-95; after the same ten epochs those had 28). With thousands of photos, try
-    `freeze` 0 and more epochs.
+    The defaults were chosen on 60 of 240 training photos of one kind of fruit at 320 pixels, never on the photos that
+    are reported on, and in one run each. What counts is to begin gently and to keep what the weights know: with the
+    backbone frozen, few mosaics and a rate of 4e-4, ten epochs of twenty came to 67.2 points of mAP50-95 (best
+    classes); with Ultralytics' augmentation, all layers and a rate of 1e-3 it was 28 after ten and 68.0 after thirty.
+    With thousands of photos, try `freeze` 0 and more epochs.
     """
 
     epochs: int = 24
