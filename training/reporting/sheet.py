@@ -12,7 +12,7 @@ import numpy as np
 from training.reporting.canvas import BAD, GOOD, INK, canvas, png
 
 SIDE_PX = 200
-CAPTION_LINES, LETTERS = 3, 24
+CAPTION_LINES, LETTERS = 3, 19
 """Most lines of a caption, and how long they get."""
 
 
@@ -32,7 +32,7 @@ def sheet(
         captions: lines parted by newlines; what is too long goes on in the next line, after three it is cut with "…".
     """
     verdicts = list(good) if good is not None else [None] * len(images)
-    signs = {True: "✓ ", False: "✗ ", None: ""}
+    signs = {True: "✓\N{NO-BREAK SPACE}", False: "✗\N{NO-BREAK SPACE}", None: ""}
     texts = [_wrapped(f"{signs[verdict]}{caption}") for caption, verdict in zip(captions, verdicts, strict=True)]
     deepest = max((text.count("\n") + 1 for text in texts), default=1)
     columns = max(1, min(columns, len(images)))
