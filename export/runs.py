@@ -123,6 +123,8 @@ def newest(name: str, family: str, data: str, runs: Path = ROOT / "runs") -> Pat
 
 def _finished(runs: Path, family: str, data: str) -> Iterator[Path]:
     for result in runs.glob(f"*/{RESULTS[family]}"):
+        if not (result.parent / "config.yaml").is_file():
+            continue  # Made by an earlier version, or by something else.
         config = settings(result.parent)
         if config.get("family") == family and Path(str(config.get("data"))).name == data:
             yield result.parent
