@@ -10,7 +10,7 @@ import click
 from device.errors import ConfigError
 from training.runs import open_run
 
-DEFAULT_RATE = {"fine-tuning": 1e-3, "scratch": 0.05}
+DEFAULT_RATE = {"fine-tuning": 3e-3, "scratch": 0.05}
 DEFAULT_MARGIN = {"arcface": 0.5, "triplet": 0.2}
 
 
@@ -35,7 +35,7 @@ DEFAULT_MARGIN = {"arcface": 0.5, "triplet": 0.2}
 )
 @click.option("--epochs", type=click.IntRange(1), default=6, show_default=True)
 @click.option("--batch", type=click.IntRange(2), default=64, show_default=True)
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate [1e-3; from scratch 0.05].")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate [3e-3; from scratch 0.05].")
 @click.option("--set-aside", type=click.IntRange(0), default=80, show_default=True, help="People to choose by.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=max(1, (os.cpu_count() or 2) // 2), show_default=True)

@@ -33,7 +33,7 @@ class Settings:
     anchor: float = 30.0
     epochs: int = 6
     batch: int = 64
-    rate: float = 1e-3
+    rate: float = 3e-3
     weight_decay: float = 5e-4
     momentum: float = 0.9
     photos_each: int = 4
