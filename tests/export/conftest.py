@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import torch
 from device.inference.manifest import Bundle
 from export.detector import export
 from tests.tinydetector import SIZE, recipe, tiny_detector
+
+# PyTorch's compiler and TensorFlow carry the same symbols: loaded second, it ends the process.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 
 @pytest.fixture(scope="session")
