@@ -9,6 +9,7 @@ import sys
 import click
 
 from device.errors import SerenoError
+from training.interruption import Stopped
 
 COMMANDS = {
     "cnn": ("training.classifiers.commands:cnn", "A classifier from scratch on your own photos."),
@@ -71,6 +72,8 @@ def run() -> int:
     except click.ClickException as error:
         error.show()
         return 2
+    except Stopped:
+        return 130  # It has said how to go on.
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; --resume with the run's folder goes on", err=True)
         return 130
