@@ -100,6 +100,7 @@ def _named(context: click.Context, param: click.Parameter, name: str | None) -> 
     show_default=True,
     help="Share of train to choose the epoch by, where there is no test split.",
 )
+@click.option("--allow-duplicates", is_flag=True, help="Train although a photo is in two splits.")
 @click.option(
     "--seed",
     type=click.IntRange(0),

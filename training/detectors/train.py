@@ -15,6 +15,7 @@ from export.labelled import LabelledPhoto, LabelledSet, open_labelled
 from export.metrics import evaluate
 from export.trained import export_run
 from export.verification import CONFIDENCE, as_found
+from training.data.checks import check_dataset
 from training.detectors.fitting import Fitting
 from training.detectors.network import detached, network_from
 from training.detectors.official import official
@@ -40,7 +41,11 @@ def train(run: Run) -> Path:
         ConfigError: the photos are others than those the run was begun with.
     """
     limit_threads(run.config["threads"])
-    dataset = open_labelled(Path(run.config["data"]), names=run.config["names"], seed=run.config["seed"])
+    root, names, seed = Path(run.config["data"]), run.config["names"], run.config["seed"]
+    check_dataset(
+        root, "detect", seed=seed, names=names or (), allow_duplicates=run.config.get("allow_duplicates", False)
+    )
+    dataset = open_labelled(root, names=names, seed=seed)
     parts = roles(dataset, run.config["hold"], run.config["seed"])
     for sentence in dataset.warnings:
         run.log.warning("%s", sentence)

@@ -37,6 +37,7 @@ DEFAULT_MARGIN = {"arcface": 0.5, "triplet": 0.2}
 @click.option("--batch", type=click.IntRange(2), default=64, show_default=True)
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate [3e-3; from scratch 0.05].")
 @click.option("--set-aside", type=click.IntRange(0), default=80, show_default=True, help="People to choose by.")
+@click.option("--allow-duplicates", is_flag=True, help="Train although a photo is in train/ and in test/.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=max(1, (os.cpu_count() or 2) // 2), show_default=True)
 @click.option("--export/--no-export", "bundle", default=True, show_default=True, help="Make RUN/bundle, quantized.")

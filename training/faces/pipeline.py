@@ -17,6 +17,7 @@ from export.face_identities import Faces, open_faces
 from export.face_scores import all_pairs
 from export.mobilefacenet import MobileFaceNet, load
 from export.weights import weights
+from training.data.checks import check_dataset
 from training.distill.quantaware import Float, Range
 from training.faces.fitting import Fitting, Settings, as_tensor, both_ways, embeddings, fit
 from training.faces.quantaware import observed_ranges, rounded
@@ -59,6 +60,7 @@ def prepare(run: Run, aligner: Aligner | None = None, cache: Path = CACHE) -> Ma
         InputError: too few people or photos, or someone in two parts.
     """
     config = run.config
+    check_dataset(config["data"], "faces", allow_duplicates=config.get("allow_duplicates", False))
     faces = open_faces(Path(config["data"]), config["set_aside"], config["seed"])
     aligner = aligner or Aligner()
     train = aligned_crops(faces.train, aligner, cache)
