@@ -22,10 +22,14 @@ OWN = ("sereno-cats-dogs", "sereno-cats-dogs-cnn", "sereno-cacao", "sereno-arcfa
 RESULTS = {"transfer": "model.keras", "cnn": "model.keras", "detector": "detector.pt", "arcface": "embedder.pt"}
 """By family, the file without which a run is not finished."""
 
-CNN_COMMAND = """make train-cnn DATA=../shared/data/cats_dogs ARGS='--network compact --size 128 --batch 32 --epochs 120 \\
-      --optimizer sgd --rate 0.05 --schedule cosine --warmup 3 --weight-decay 0.01 --label-smoothing 0.1 --dropout 0.2 \\
-      --augment "flip smallest_area=0.35 stretch=1.3 rotation=10 brightness=0.3 contrast=0.3 saturation=0.3 hue=10 mixup=0.2" \\
-      --threads 1'"""
+CNN_FLAGS = (
+    "--network compact --size 128 --batch 32 --epochs 120 --threads 1",
+    "--optimizer sgd --rate 0.05 --schedule cosine --warmup 3 --weight-decay 0.01 --label-smoothing 0.1 --dropout 0.2",
+    '--augment "flip smallest_area=0.35 stretch=1.3 rotation=10 brightness=0.3',
+    'contrast=0.3 saturation=0.3 hue=10 mixup=0.2"',
+)
+TRANSFER_FLAGS = ("--threads 1",)
+WRAP = " \\\n        "
 
 PETS = (
     "1,600 photos of cats and dogs, 240 of them kept aside to choose by (chanakya2734/Image-classification-using-CNN; "
@@ -70,18 +74,18 @@ def cats_dogs(name: str) -> Any:
             "Tells cats from dogs: a small convolutional network that has seen nothing but these photos, to compare "
             "with what transfer learning makes of them (`sereno-cats-dogs`, which is better)."
         )
-        target = CNN_COMMAND
+        family, flags = "cnn", CNN_FLAGS
     else:
         what = (
             "Tells cats from dogs: MobileNetV2 with torchvision's ImageNet weights (BSD-3-Clause; ImageNet's photos "
             "are for research, the photographers' rights remain), fine-tuned on these photos, quantized after training."
         )
-        target = "make train-transfer DATA=../shared/data/cats_dogs ARGS='--threads 1'"
+        family, flags = "transfer", TRANSFER_FLAGS
     story = Story(
         what=what,
         intended="To show what training, quantization and a bundle are, on a task that everybody can judge.",
         data=PETS,
-        command=f"{target} && make export MODEL={name}",
+        command=f"make train-{family} DATA=../shared/data/cats_dogs ARGS='{WRAP.join(flags)}' && make export MODEL={name}",
         limits=PET_LIMITS,
     )
     return Wanted(name, MODELS, BUNDLES, "1.0.0", "AGPL-3.0-or-later", story=story)
