@@ -85,7 +85,10 @@ def cats_dogs(name: str) -> Any:
         what=what,
         intended="To show what training, quantization and a bundle are, on a task that everybody can judge.",
         data=PETS,
-        command=f"make train-{family} DATA=../shared/data/cats_dogs ARGS='{WRAP.join(flags)}' && make export MODEL={name}",
+        command=(
+            f"make train-{family} DATA=../shared/data/cats_dogs ARGS='{WRAP.join(flags)}' \\\n"
+            f"      && make export MODEL={name}"
+        ),
         limits=PET_LIMITS,
     )
     return Wanted(name, MODELS, BUNDLES, "1.0.0", "AGPL-3.0-or-later", story=story)
