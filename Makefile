@@ -34,10 +34,11 @@ $(DEVICE): requirements/demo.txt pyproject.toml
 $(DEV): requirements/dev.txt pyproject.toml
 	$(call environment,.venv-dev,dev)
 
-$(WORKSTATION): requirements/workstation.txt pyproject.toml
+$(WORKSTATION): requirements/workstation.txt requirements/insightface.txt pyproject.toml
 	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ "$$free" -lt 15 ]; then \
 	  echo "the workstation environment (PyTorch, ultralytics, LiteRT converters) needs 15 GB free in $(ROOT); there are $$free GB" >&2; exit 1; fi
 	$(call environment,.venv-workstation,workstation)
+	@.venv-workstation/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/insightface.txt
 
 run: $(DEVICE) ## the camera box on camera 0 or on footage; page on http://127.0.0.1:8080
 	@exec .venv/bin/sereno run --config config/demo.yaml
