@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from device.inference.manifest import Bundle
+from device.errors import InputError
+from device.inference.manifest import Bundle, find_bundle, load_bundle
 from device.system.fetch import Asset, sha256_of
 from export.bundle import BUNDLES, Draft, ModelContent
 from export.onnx_input import with_input_size
@@ -68,6 +69,28 @@ def write_face_bundle(file: Path, asset: Asset, parent: Path = BUNDLES) -> Bundl
     """
     draft = FACE_BUNDLES.get(asset.name)
     return draft(file, asset).write(parent) if draft else None
+
+
+def open_face_bundle(name: str, parent: Path = BUNDLES) -> Bundle:
+    """The bundle of a face detector: the one that is there, else made now of its weights, as `make models` does.
+
+    Args:
+        name: `yunet`, `blazeface`, or a bundle's folder or name.
+        parent: where one that is made is kept.
+    Raises:
+        InputError: there is none, and it cannot be made: the weights cannot be had, or nobody knows the name.
+    """
+    try:
+        path = find_bundle(name)
+    except InputError:
+        from export.weights import WEIGHTS, weights
+
+        made_of = {asset.name: asset for asset in WEIGHTS if asset.name in FACE_BUNDLES}
+        file = next((file for file, draft in FACE_BUNDLES.items() if draft.__name__ == name), None)
+        if file is None:
+            raise
+        return FACE_BUNDLES[file](weights(file), made_of[file]).write(parent)
+    return load_bundle(path)
 
 
 def _input(side: int, layout: str, color: str, *, mean: float, std: float, center: bool) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from device.datatypes import Image
 from device.errors import InputError
 from device.inference import boxes, letterbox
 from device.inference.interpreter import open_interpreter
-from device.inference.manifest import find_bundle, load_bundle
 from export import ROOT
 from export.datasets.folders import photos, subfolders
+from export.face_bundles import open_face_bundle
 
 CACHE = ROOT / ".cache" / "face-crops"
 DETECTOR = "yunet"
@@ -96,8 +96,8 @@ class Aligner:
     """The device's way from a photo to an aligned face."""
 
     def __init__(self, name: str = DETECTOR) -> None:
-        """Open the bundle of a face detector. Raises InputError where it is missing: `make models` makes it."""
-        bundle = load_bundle(find_bundle(name))
+        """Open the bundle of a face detector, made of its weights where it is not there yet. Raises InputError."""
+        bundle = open_face_bundle(name)
         self._detector = FaceDetector(bundle, open_interpreter(bundle))
         sources = hashlib.sha256(b"".join(Path(module.__file__ or "").read_bytes() for module in SOURCES))
         manifest = bundle.manifest

@@ -9,7 +9,7 @@ import pytest
 
 from device.errors import InputError
 from device.inference.interpreter import open_interpreter
-from export.face_bundles import FACE_BUNDLES, write_face_bundle
+from export.face_bundles import FACE_BUNDLES, open_face_bundle, write_face_bundle
 from export.onnx_input import with_input_size
 from export.weights import WEIGHTS, weights
 
@@ -71,3 +71,13 @@ def test_ok__its_own_size_changes_no_answer() -> None:
         for content in (raw, with_input_size(raw, 640, 640))
     )
     assert all((one == other).all() for one, other in zip(first, second, strict=True))
+
+
+def test_ok__training_opens_a_face_detector_without_make_models() -> None:
+    fetched(YUNET)
+    assert open_face_bundle("yunet").manifest.task == "face-detect"
+
+
+def test_fail__nobody_knows_the_face_detector() -> None:
+    with pytest.raises(InputError, match="no model 'argus'"):
+        open_face_bundle("argus")
