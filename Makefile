@@ -38,7 +38,7 @@ $(WORKSTATION): requirements/workstation.txt requirements/insightface.txt pyproj
 	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ "$$free" -lt 15 ]; then \
 	  echo "the workstation environment (PyTorch, ultralytics, LiteRT converters) needs 15 GB free in $(ROOT); there are $$free GB" >&2; exit 1; fi
 	$(call environment,.venv-workstation,workstation)
-	@.venv-workstation/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/insightface.txt
+	@.venv-workstation/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/insightface.txt || { rm -f $@; exit 1; }
 
 run: $(DEVICE) ## the camera box on camera 0 or on footage; page on http://127.0.0.1:8080
 	@exec .venv/bin/sereno run --config config/demo.yaml
