@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from device.errors import ConfigError, InputError, SerenoError
+from device.errors import ConfigError, InputError
+from export import console
 from export.calibration import data_folder
 from export.recipes import KNOWN as DETECTORS
 from export.recipes import Untrained, recipe_for
@@ -105,18 +106,7 @@ def _make(name: str, weights: Path | None, data: Path | None, sizes: Sequence[in
 
 def run() -> int:
     """Run the command; foreseeable failures become one sentence and an exit code."""
-    try:
-        main.main(standalone_mode=False)
-    except SerenoError as error:
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing half-made was left", err=True)
-        return 130
-    return 0
+    return console.run(main, "stopped; nothing half-made was left")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from device.errors import SerenoError
+from export import console
 from training.interruption import Stopped
 
 COMMANDS = {
@@ -64,20 +64,7 @@ def main() -> None:
 def run() -> int:
     """Run the command; foreseeable failures become one sentence and an exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        main.main(standalone_mode=False)
-    except SerenoError as error:
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except Stopped:
-        return 130  # It has said how to go on.
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; --resume with the run's folder goes on", err=True)
-        return 130
-    return 0
+    return console.run(main, "stopped; --resume with the run's folder goes on", told=Stopped)
 
 
 if __name__ == "__main__":

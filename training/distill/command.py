@@ -14,7 +14,7 @@ from torch import nn
 
 from device.capture.footage import demo_clip, face_clip
 from device.system.fetch import sha256_of
-from export import ROOT
+from export.calibration import data_folder
 from export.checkpoint import load_detector
 from export.weights import FOOTAGE_CACHE, weights
 from training.distill.distillation import Distillation, Settings, run, save
@@ -26,11 +26,6 @@ from training.interruption import Interruption
 from training.runs import Run, effective, open_run
 
 CLASSES = 80
-
-
-def default_data() -> Path:
-    """`$SERENO_DATA`, else `../shared/data` beside the checkout."""
-    return Path(os.environ.get("SERENO_DATA", ROOT.parent / "shared" / "data"))
 
 
 @click.command("detector-distill")
@@ -65,7 +60,7 @@ def detector_distill(context: click.Context, **flags: object) -> None:
     config = effective(context)
     torch.set_num_threads(config["threads"])
     base = Path(config["weights"] or weights("yolov8n.pt"))
-    sources = _sources(Path(config["data"] or default_data()))
+    sources = _sources(Path(config["data"] or data_folder()))
     run_folder = open_run(context)
     run_folder.same("weights", sha256_of(base))
     run_folder.same("pictures", asdict(Counts()))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from device.errors import InputError
 from device.inference.letterbox import Letterbox
+from export.calibration import read_picture
 
 Picture = npt.NDArray[np.uint8]
 Rng = np.random.Generator
@@ -57,14 +58,6 @@ def find_sources(data: Path, clips: Sequence[Path]) -> Sources:
             "holds coco/images/train and cats_dogs/train"
         )
     return Sources(photos, pets, clips)
-
-
-def read_picture(path: Path) -> Picture:
-    """HxWx3 uint8, RGB. Raises InputError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"{path} is no picture that can be read")
-    return np.ascontiguousarray(image[..., ::-1])
 
 
 def compose(sources: Sources, counts: Counts, size: int, seed: int) -> Iterator[Picture]:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from device.errors import ConfigError, SerenoError
+from device.errors import ConfigError
+from export import console
 from training.practice import fruit
 from training.practice.annotations import write_voc, write_yolo
 from training.practice.people import Person, Pose, portrait
@@ -102,17 +103,7 @@ def _write(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
 
 def run() -> int:
     """Run the command; foreseeable failures become one sentence and an exit code."""
-    try:
-        main.main(standalone_mode=False)
-    except SerenoError as error:
-        click.echo(f"error: {error}", err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    return 0
+    return console.run(main)
 
 
 if __name__ == "__main__":
