@@ -22,24 +22,16 @@ def classify(ctx: click.Context, paths: tuple[Path, ...], model: str, threads: i
     code is 1.
     """
     from device.commands import inputs
-    from device.commands.detect import progress
     from device.detection.classifier import Classifier, as_row
     from device.inference.interpreter import open_interpreter
     from device.inference.manifest import find_bundle, load_bundle
 
     bundle = load_bundle(find_bundle(model))
     classifier = Classifier(bundle, open_interpreter(bundle, threads=threads))
-    files = inputs.expand(paths, videos=False)
-    failed = False
-    stills = (inputs.still(path) for path in files)
-    for picture in progress(stills, len(files), quiet=as_json):
-        name = inputs.printable(picture.path)
-        if picture.image is None:
-            failed = True
-            _print({"path": name, "error": inputs.printable(picture.error)}, as_json)
-        else:
-            _print(as_row(name, classifier.classify(picture.image)), as_json)
-    ctx.exit(1 if failed else 0)
+    complete = inputs.describe_stills(
+        paths, lambda name, image: as_row(name, classifier.classify(image)), _print, as_json
+    )
+    ctx.exit(0 if complete else 1)
 
 
 def _print(line: dict[str, Any], as_json: bool) -> None:

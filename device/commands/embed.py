@@ -33,22 +33,14 @@ def embed(
     without a face is no error.
     """
     from device.commands import facemodels, inputs
-    from device.commands.detect import progress
 
     finder = facemodels.open_detector(detector, threads)
     recognizer = facemodels.open_recognizer(model, threads)
-    files = inputs.expand(paths, videos=False)
-    failed = False
-    stills = (inputs.still(path) for path in files)
-    for picture in progress(stills, len(files), quiet=as_json):
-        name = inputs.printable(picture.path)
-        if picture.image is None:
-            failed = True
-            _print({"path": name, "error": inputs.printable(picture.error)}, as_json)
-        else:
-            faces = [face_row(*found) for found in embed_faces(picture.image, finder, recognizer)]
-            _print({"path": name, "faces": faces}, as_json)
-    ctx.exit(1 if failed else 0)
+
+    def row(name: str, image: Image) -> dict[str, Any]:
+        return {"path": name, "faces": [face_row(*found) for found in embed_faces(image, finder, recognizer)]}
+
+    ctx.exit(0 if inputs.describe_stills(paths, row, _print, as_json) else 1)
 
 
 def embed_faces(image: Image, detector: FaceDetector, recognizer: Recognizer) -> list[tuple[Face, Embedding]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -99,3 +100,35 @@ def still(path: Path) -> Picture:
         return Picture(path, None, read_picture(path))
     except InputError as error:
         return Picture(path, None, None, str(error))
+
+
+def describe_stills(
+    paths: tuple[Path, ...],
+    describe: Callable[[str, Image], dict[str, Any]],
+    tell: Callable[[dict[str, Any], bool], None],
+    as_json: bool,
+) -> bool:
+    """Describe each image of some paths; one that cannot be read is told with `error`, the others are still done.
+
+    Args:
+        paths: images and folders of them.
+        describe: makes a row of a name and a picture (HxWx3 uint8 RGB).
+        tell: prints a row, as JSON or for people.
+        as_json: which of the two.
+    Returns:
+        Whether all could be read.
+    Raises:
+        InputError: a folder holds nothing to look at.
+    """
+    from device.commands.detect import progress
+
+    files = expand(paths, videos=False)
+    complete = True
+    for picture in progress((still(path) for path in files), len(files), quiet=as_json):
+        name = printable(picture.path)
+        if picture.image is None:
+            complete = False
+            tell({"path": name, "error": printable(picture.error)}, as_json)
+        else:
+            tell(describe(name, picture.image), as_json)
+    return complete
