@@ -113,6 +113,38 @@ class BestFrame:
     wall: float
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The person of the gallery whose template is most like a face.
+
+    `person` is the gallery's random id, never a name. `similarity` is the cosine (-1 to 1) of the face's embedding
+    and that person's template; `runner_up` that of the next person, -1 where there is no other. `gallery` is how
+    many people were compared.
+    """
+
+    person: str
+    similarity: float
+    runner_up: float
+    gallery: int
+
+
+LivenessState = Literal["live", "spoof", "pending", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """What the liveness checks say of one track so far.
+
+    `pending`: not enough was seen yet to call it live; that is no yes. `off`: the policy asks for none. `score` is
+    0 (attack) to 1 (live), of the check that is least convinced; `check` names that check, and says who said no
+    where `state` is `spoof`.
+    """
+
+    state: LivenessState
+    score: float
+    check: str
+
+
 EventType = Literal["new", "update", "end"]
 
 
@@ -148,6 +180,39 @@ class CameraState:
     on: bool
     wall: float
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDecision:
+    """One attempt at the door and how it ended, as it is told to MQTT and the page.
+
+    `id` is the decision's own (as in its audit record). `person` is the gallery's random id, empty where nobody was
+    recognised; `name` is for people and may be empty. `similarity` and `liveness` are None where nothing was
+    measured. `frames` is how many good frames it rests on; `lock_ms` is the time from the frame that decided to the
+    lock's movement, the audit's commit included, None where the lock did not move. `summed` counts the like
+    attempts that this record stands for, itself included.
+    """
+
+    id: str
+    wall: float
+    camera: str
+    granted: bool
+    reason: str
+    person: str
+    name: str
+    similarity: float | None
+    liveness: float | None
+    frames: int
+    lock_ms: float | None
+    summed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LockMoved:
+    """The lock was released or went back to rest."""
+
+    unlocked: bool
+    wall: float
 
 
 Event = ObjectEvent | ObjectCount | CameraState
