@@ -20,8 +20,9 @@ def models() -> None:
 
 @models.command("list")
 @click.option("--labels", is_flag=True, help="Print the labels of each, too.")
+@click.option("--scores", is_flag=True, help="Print everything that was measured of each.")
 @click.pass_context
-def list_models(ctx: click.Context, labels: bool) -> None:
+def list_models(ctx: click.Context, labels: bool, scores: bool) -> None:
     """What there is, and what each was measured to score."""
     from device.inference.manifest import list_bundles
 
@@ -32,16 +33,16 @@ def list_models(ctx: click.Context, labels: bool) -> None:
         if listed.bundle is None:
             click.echo(f"{listed.path}: {listed.error}", err=True)
         else:
-            _describe(listed.bundle, labels)
+            _describe(listed.bundle, labels, scores)
     ctx.exit(0 if all(listed.bundle for listed in found) else 1)
 
 
-def _describe(bundle: Bundle, labels: bool) -> None:
+def _describe(bundle: Bundle, labels: bool, scores: bool) -> None:
     manifest = bundle.manifest
     files = ", ".join(f"{file.runtime} {file.precision} {file.bytes / 1e6:.1f} MB" for file in manifest.files)
     click.echo(f"{manifest.name} {manifest.version}  {manifest.task}  {manifest.input.width}x{manifest.input.height}")
     click.echo(f"    {bundle.path}: {files}")
-    for row in manifest.metrics:
+    for row in manifest.metrics if scores else manifest.headline:
         click.echo(f"    {score_line(row)}")
     if labels:
         click.echo(f"    {', '.join(manifest.labels)}")

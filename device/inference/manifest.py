@@ -94,6 +94,10 @@ class OutputSpec(Part):
     reg_max: Annotated[int, Field(gt=0, le=64)] = 16
 
 
+HEADLINES = {"detect": "mAP50-95", "classify": "top-1", "embed": "TAR at FMR 1e-3"}
+"""By task, the metric that a list of models shows."""
+
+
 class Manifest(Part):
     """`manifest.json`, schema 1."""
 
@@ -119,6 +123,13 @@ class Manifest(Part):
             for key in ("confidence", "iou"):
                 self.threshold(key)
         return self
+
+    @property
+    def headline(self) -> tuple[dict[str, Any], ...]:
+        """The measurement that says most of a model of its task, over all views where there are several; or none."""
+        rows = [row for row in self.metrics if row.get("metric") == HEADLINES.get(self.task)]
+        whole = [row for row in rows if str(row.get("view", "")).startswith("mean")]
+        return tuple((whole or rows)[:1])
 
     def threshold(self, key: str) -> float:
         """The threshold of that name, 0 to 1. Raises ValueError where it is missing or something else."""

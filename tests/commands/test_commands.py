@@ -166,3 +166,11 @@ def test_fail__an_empty_folder(tmp_path: Path) -> None:
 def test_ok__the_storage_folder_is_nobody_elses(tmp_path: Path, command: tuple[str, ...]) -> None:
     sereno(*command, "--config", write_config(tmp_path, "/dev/video97"))
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+def test_ok__a_list_of_models_shows_one_score_each_unless_asked() -> None:
+    short, long = sereno("models", "list").stdout, sereno("models", "list", "--scores").stdout
+    assert "sereno-coco-320" in short
+    assert "mean of four: mAP50-95" in short
+    assert "mAP50 " not in short
+    assert "mirrored: mAP50 " in long

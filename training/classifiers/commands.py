@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from device.errors import ConfigError
 from training.classifiers.options import read_techniques, shared_options
@@ -22,16 +23,43 @@ BACKBONES = (
 )
 NETWORKS = ("textbook", "compact", "compact-wide")
 
+COMPACT: dict[str, Any] = {
+    "size": 128,
+    "epochs": 120,
+    "optimizer": "sgd",
+    "rate": 0.05,
+    "schedule": "cosine",
+    "warmup": 3.0,
+    "weight_decay": 0.01,
+    "label_smoothing": 0.1,
+    "dropout": 0.2,
+    "augment": "flip smallest_area=0.35 stretch=1.3 rotation=10 brightness=0.3 contrast=0.3 saturation=0.3 hue=10 "
+    "mixup=0.2",
+}
+"""What the compact networks take where no flag says otherwise, chosen on the validation part of 1,600 photos of cats
+and dogs. The flags' own defaults are the textbook's."""
+
 
 @click.command()
-@click.option("--network", type=click.Choice(NETWORKS), default="textbook", show_default=True)
+@click.option(
+    "--network",
+    type=click.Choice(NETWORKS),
+    default="textbook",
+    show_default=True,
+    help="The compact ones bring their own schedule, size and augmentation; flags change each of these.",
+)
 @shared_options(size=150, epochs=30, rate=1e-4, dropout=None, augment="light")
 @click.pass_context
-def cnn(context: click.Context, **_: Any) -> None:
+def cnn(context: click.Context, network: str, **_: Any) -> None:
     """Train a classifier from scratch on your own photos.
 
     DATA holds a folder of photos for each class, or train/, val/ and test/ with such folders, or sheets of CIFAR-10.
+    The defaults below are the textbook network's; a compact one learns with SGD at 0.05 on a cosine, for 120 epochs at
+    128 pixels, with mixup and strong augmentation.
     """
+    if network != "textbook":
+        unsaid = {key for key in COMPACT if context.get_parameter_source(key) is ParameterSource.DEFAULT}
+        context.params.update({key: value for key, value in COMPACT.items() if key in unsaid})
     _train(context)
 
 
