@@ -24,6 +24,8 @@ COMMANDS = {
     "embed": ("embed", "Embeddings of the faces in photos."),
     "compare": ("compare", "Do two photos show the same person?"),
     "capture": ("capture", "Face crops of a person from a camera or a video, for a dataset."),
+    "enrol": ("enrol", "Teach the door who somebody is, from photos."),
+    "people": ("people", "Who the door knows: list, forget, export."),
     "models": ("models", "List and verify model bundles."),
     "config": ("config", "Show the effective configuration, or its schema."),
     "users": ("users", "Who may see the page."),

@@ -48,6 +48,8 @@ class Recognizer:
         self.name = bundle.name
         self.size = shapes[0][1]
         """Numbers in an embedding."""
+        self.model_sha256 = manifest.files[0].sha256
+        """What templates are bound to. Of a bundle with several files the first counts: they are one export."""
         self._bundle = bundle
         self._interpreter = interpreter
         self._lock = threading.Lock()
