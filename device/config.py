@@ -239,6 +239,8 @@ class Privacy(Section):
     """Keep snapshots on disk and show them on the page."""
     publish_snapshots: bool = True
     """Send snapshots by MQTT, too."""
+    publish_names: bool = False
+    """Put names into the door's messages, too, beside the random id that stands for a person: whoever reads the broker then knows who came when, also after `people forget`."""
 
 
 class Config(Section):

@@ -205,6 +205,8 @@ class AccessDecision:
     frames: int
     lock_ms: float | None
     summed: int = 1
+    record: int = 0
+    """Number of its audit record; 0 where none could be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +217,57 @@ class LockMoved:
     wall: float
 
 
-Event = ObjectEvent | ObjectCount | CameraState
+@dataclass(frozen=True, slots=True)
+class DoorState:
+    """What the wires of the door say: its contact and the alarms. `contact` is `absent` where none is wired."""
+
+    contact: Literal["open", "closed", "absent"]
+    alarms: tuple[Literal["forced", "held open", "tamper"], ...]
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The newest record of the access log: whoever keeps it elsewhere can tell that records were cut off later.
+
+    `hash` is the record's, as hexadecimal text.
+    """
+
+    seq: int
+    hash: str
+    wall: float
+
+
+Event = ObjectEvent | ObjectCount | CameraState | AccessDecision | LockMoved | DoorState | AuditHead
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen:
+    """One face that the door sees now, for the page. The box is in pixels; `track` is never used twice.
+
+    `name` and `person` are empty where nobody was recognised. `quality` lists what is wrong with the picture of it;
+    `similarity` and `liveness` are None where nothing was measured in this frame. `outcome` is the decision on its
+    attempt, empty until there is one.
+    """
+
+    track: int
+    xyxy: Box
+    confidence: float
+    in_zone: bool
+    quality: tuple[str, ...]
+    person: str
+    name: str
+    similarity: float | None
+    liveness: Liveness | None
+    outcome: Literal["", "granted", "denied"] = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What one turn of the loop saw: for the live view, metrics and tests.
 
-    `detected` is False where the gate held the frame back.
+    `detected` is False where the gate held the frame back. `faces` is what a door unit sees, a camera box none.
     """
 
     frame: Frame
@@ -230,6 +275,17 @@ class Observation:
     moving: bool
     detected: bool
     inference_s: float = 0.0
+    faces: tuple[FaceSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one frame led to. `failure` is a fault of Sereno's own that the process must end by, once the events are
+    told."""
+
+    observation: Observation
+    events: list[Event]
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)

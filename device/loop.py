@@ -1,4 +1,4 @@
-"""The camera loop: each frame through gate, detector, tracker and lifecycle; each event to the sinks."""
+"""The camera loop: each frame through the unit of its camera; each event to the sinks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from device.capture.motion import Gate, MotionGate
 from device.capture.tamper import TamperWatch
-from device.datatypes import CameraHealth, Detection, Event, Frame, Image, Observation, Track
+from device.datatypes import CameraHealth, Detection, Event, Frame, Image, Observation, Step, Track
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
@@ -45,12 +45,20 @@ class Watchdog(Protocol):
         """Say that the loop turned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one frame led to."""
+class Unit(Protocol):
+    """One camera's way from frame to events. Holds no thread: a camera box's `CameraUnit`, or a door."""
 
-    observation: Observation
-    events: list[Event]
+    def process(self, frame: Frame) -> Step:
+        """Look at one frame."""
+
+    def idle(self) -> list[Event]:
+        """No frame came for a moment: whatever else has happened."""
+
+    def lose(self, away_s: float) -> list[Event]:
+        """Take note that the camera has shown nothing for so many seconds; frames may come again later."""
+
+    def finish(self) -> list[Event]:
+        """End what is open: the source has ended or the process is asked to stop."""
 
 
 class CameraUnit:
@@ -106,6 +114,10 @@ class CameraUnit:
         tampered = self._tamper.look(frame, seen) if self._tamper is not None else []
         return [*seen.events, *tampered]
 
+    def idle(self) -> list[Event]:
+        """Nothing happens to objects without a frame."""
+        return []
+
     def lose(self, away_s: float) -> list[Event]:
         """Take note that the camera has shown nothing for so many seconds; frames may come again later.
 
@@ -136,7 +148,7 @@ class Loop:
     """Everything one run of the loop touches, put together by `device.app`."""
 
     frames: Iterable[Frame | None]
-    units: Mapping[str, CameraUnit]
+    units: Mapping[str, Unit]
     sinks: list[Sink]
     observers: list[Callable[[Observation], None]]
     health: Callable[[], list[CameraHealth]]
@@ -152,6 +164,7 @@ class Loop:
 
         Raises:
             InputError: a source failed on the way; said after the ends.
+            Exception: a unit failed, see `Step.failure`; the same.
         """
         try:
             self._run()
@@ -178,9 +191,13 @@ class Loop:
         self._tell(step.events)
         for show in self.observers:
             show(step.observation)
+        if step.failure is not None:
+            raise step.failure
         self.watchdog.ping()
 
     def _idle(self) -> None:
+        for unit in self.units.values():
+            self._tell(unit.idle())
         # No frame for a while. Feeding the watchdog is right only where that is known and dealt with: a camera that is
         # down was reported and is being reopened. Cameras that claim to be well and deliver nothing are a hang of ours.
         if any(health.state != "ok" for health in self.health()):

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from device.datatypes import CameraState, ObjectCount, TrackedObject
+from device.datatypes import AccessDecision, AuditHead, CameraState, DoorState, LockMoved, ObjectCount, TrackedObject
 
 Payload = dict[str, Any]
 
 ONLINE, OFFLINE = b"online", b"offline"
+LOCKED, UNLOCKED = b"LOCKED", b"UNLOCKED"
 FRIGATE = "frigate"
 
 
@@ -25,7 +26,8 @@ FRIGATE = "frigate"
 class Message:
     """What goes to the broker. Only messages with `seq` are kept until the broker has acknowledged them.
 
-    `droppable` marks those that go first when a bounded outbox overflows.
+    `droppable` marks those that go first when a bounded outbox overflows. `lasting` marks a retained value that stays
+    true when nobody watches any more: no restart takes it back.
     """
 
     topic: str
@@ -34,6 +36,7 @@ class Message:
     retain: bool = False
     seq: int | None = None
     droppable: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,31 @@ class Topics:
     def alarm(self, camera: str, kind: str) -> str:
         """`ON` or `OFF`; `kind` is `motion` or `tamper`."""
         return f"{self.root}/{camera}/{kind}"
+
+    @property
+    def access(self) -> str:
+        """Who was let in and who was not, JSON."""
+        return f"{self.root}/door/access"
+
+    @property
+    def lock(self) -> str:
+        """`LOCKED` or `UNLOCKED`."""
+        return f"{self.root}/door/lock/state"
+
+    @property
+    def contact(self) -> str:
+        """`OPEN` or `CLOSED`, where the door has a contact."""
+        return f"{self.root}/door/contact"
+
+    @property
+    def alarm_of_door(self) -> str:
+        """`OFF`, or what is wrong: `FORCED`, `HELD OPEN`, `TAMPER`."""
+        return f"{self.root}/door/alarm"
+
+    @property
+    def anchor(self) -> str:
+        """The newest record of the access log, JSON."""
+        return f"{self.root}/door/audit"
 
 
 def _level(label: str) -> str:
@@ -135,6 +163,51 @@ def state_message(topics: Topics, event: CameraState) -> Message:
     return Message(topics.alarm(event.camera, event.kind), b"ON" if event.on else b"OFF", retain=True)
 
 
+def access_message(topics: Topics, seq: int, decision: AccessDecision, *, named: bool) -> Message:
+    """One decision at the door. `person` is the gallery's random id; `named` adds the name."""
+    body: Payload = {
+        "seq": seq,
+        "id": decision.id,
+        "time": round(decision.wall, 6),
+        "camera": decision.camera,
+        "decision": "granted" if decision.granted else "denied",
+        "person": decision.person or None,
+        "reason": decision.reason,
+        "similarity": _rounded(decision.similarity, 4),
+        "liveness": _rounded(decision.liveness, 4),
+        "frames": decision.frames,
+        "lock_ms": _rounded(decision.lock_ms, 1),
+        "summed": decision.summed,
+    }
+    if named:
+        body["name"] = decision.name or None
+    return Message(topics.access, to_json(body), seq=seq)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def lock_message(topics: Topics, event: LockMoved) -> Message:
+    """`LOCKED` or `UNLOCKED`, retained."""
+    return Message(topics.lock, UNLOCKED if event.unlocked else LOCKED, retain=True)
+
+
+def door_messages(topics: Topics, event: DoorState) -> list[Message]:
+    """The door's contact, where it has one, and its alarm, both retained."""
+    words = [alarm.upper() for alarm in event.alarms]
+    alarm = Message(topics.alarm_of_door, (" ".join(words) or "OFF").encode(), retain=True, lasting=True)
+    if event.contact == "absent":
+        return [alarm]
+    return [Message(topics.contact, event.contact.upper().encode(), retain=True, lasting=True), alarm]
+
+
+def anchor_message(topics: Topics, head: AuditHead) -> Message:
+    """The newest record of the access log, retained: `sereno audit verify --anchor mqtt` compares with it."""
+    body = {"seq": head.seq, "hash": head.hash, "time": round(head.wall, 6)}
+    return Message(topics.anchor, to_json(body), retain=True, lasting=True)
+
+
 def snapshot_message(topics: Topics, camera: str, label: str, jpeg: bytes) -> Message:
     """The picture, retained."""
     return Message(topics.snapshot(camera, label), jpeg, retain=True)
@@ -151,7 +224,9 @@ def status_message(topics: Topics, status: Mapping[str, Any]) -> Message:
 
 
 def at_rest(payload: bytes) -> bytes:
-    """What a retained count or alarm must say when nothing is being watched: `0`, or `OFF`."""
+    """What a retained count, lock or alarm must say when nothing is being watched: `0`, `LOCKED` or `OFF`."""
+    if payload in (LOCKED, UNLOCKED):
+        return LOCKED
     return b"0" if payload.isdigit() else b"OFF"
 
 

@@ -21,16 +21,20 @@ HELD_MAX = 5_000
 """Entries kept in memory while the disk refuses, at about 2 kB each."""
 RETRY_S = 5.0
 """Seconds between two attempts to write to a disk that has refused."""
+TOLD = "told_record"
+"""Key of the number of the last audit record of which a message was written."""
 PICTURE = b""
 """What the record of states has in place of a picture: only that the broker was given one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one event leaves behind: a message for the broker, a row in the list of events, or both."""
+    """What one event leaves behind: a message for the broker, a row in the list of events, or both. `record` is the
+    number of the audit record that the message tells of."""
 
     message: Message | None
     event: StoredEvent | None = None
+    record: int = 0
 
 
 class Outbox:
@@ -130,10 +134,13 @@ class Outbox:
                 for entry in self._held:
                     if entry.event:
                         save_event(connection, entry.event)
+                if told := max((entry.record for entry in self._held), default=0):
+                    self._database.set_meta(TOLD, str(told))
                 self._trim(connection)
                 if self.trouble:
                     for _, state in self._states.values():
-                        self._record(connection, state)
+                        if not state.lasting:
+                            self._record(connection, state)
                 self._database.remember_seq()
         except sqlite3.Error as error:
             self._count, self.dropped = count, dropped
@@ -163,7 +170,7 @@ class Outbox:
 
     def _put_state(self, connection: sqlite3.Connection, message: Message) -> None:
         """Remember the newest value."""
-        if self._remember(message):
+        if self._remember(message) and not message.lasting:
             self._record(connection, message)
 
     def _record(self, connection: sqlite3.Connection, message: Message) -> None:
@@ -276,6 +283,23 @@ class Outbox:
                     connection.execute("DELETE FROM state WHERE topic = ?", (topic,))
             except sqlite3.Error as error:
                 self._refused(error)
+
+    @property
+    def room(self) -> int:
+        """Messages that can be written now without another's being dropped; 0 while the disk refuses."""
+        with self._database.lock:
+            return 0 if self.trouble or self._held else max(0, self._limit - self._count)
+
+    @property
+    def told_record(self) -> int | None:
+        """The number of the last audit record of which a message was written; None where none ever was."""
+        told = self._database.meta(TOLD)
+        return int(told) if told else None
+
+    def start_at(self, record: int) -> None:
+        """Tell of no audit record up to this number."""
+        with self._database.transaction():
+            self._database.set_meta(TOLD, str(record))
 
     @property
     def queued(self) -> int:

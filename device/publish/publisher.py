@@ -14,9 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from device.config import Config
-from device.datatypes import CameraState, Event, ObjectCount, ObjectEvent
+from device.datatypes import (
+    AccessDecision,
+    AuditHead,
+    CameraState,
+    DoorState,
+    Event,
+    LockMoved,
+    ObjectCount,
+    ObjectEvent,
+)
 from device.publish import messages, snapshots
 from device.publish.database import Database
+from device.publish.decisions import DecisionFeed, DecisionLog
 from device.publish.lock import FolderLock, cannot_write
 from device.publish.mqtt import MqttPublisher, Status
 from device.publish.outbox import Entry, Outbox
@@ -59,6 +69,7 @@ class Publisher:
         status: Status = dict,
         clock: Callable[[], float] = time.time,
         backoff_s: tuple[float, float] = (0.5, 30.0),
+        decisions: DecisionLog | None = None,
     ) -> None:
         """Args:
             config: `device`, `mqtt`, `storage` and `privacy` are read.
@@ -68,6 +79,7 @@ class Publisher:
             status: gives the figures of the `status` topic.
             clock: seconds since 1970.
             backoff_s: of reconnecting, see MqttPublisher.
+            decisions: a door's log of decisions, from which its messages are made.
         Raises:
             InputError: the folder is in use, or cannot be written to; a TLS file is wrong.
         """
@@ -84,6 +96,8 @@ class Publisher:
             self._snapshots = self._snapshot_folder(folder)
             self._outbox = Outbox(self._database, config.mqtt.outbox_max, self._topics.root, config.mqtt.enabled)
             self.store = EventStore(self._database, self._snapshots)
+            named = config.privacy.publish_names
+            self._feed = DecisionFeed(self._outbox, self._topics, decisions, named=named) if decisions else None
             self._mqtt = (
                 MqttPublisher(
                     config.mqtt,
@@ -206,6 +220,8 @@ class Publisher:
                 self._write_batch(batch)
             else:
                 self._outbox.retry()
+            if self._feed:
+                self._feed.fill()
             for done in flushes:
                 done.set()
             if stop:
@@ -246,7 +262,19 @@ class Publisher:
             return [Entry(messages.count_message(self._topics, event))]
         if isinstance(event, CameraState):
             return [Entry(messages.state_message(self._topics, event))]
-        return self._object_entries(event)
+        if isinstance(event, ObjectEvent):
+            return self._object_entries(event)
+        return [Entry(message) for message in self._door_messages(event)]
+
+    def _door_messages(self, event: AccessDecision | LockMoved | DoorState | AuditHead) -> list[messages.Message]:
+        """States of the door; its decisions are told from the log itself."""
+        if isinstance(event, AccessDecision):
+            return []
+        if isinstance(event, LockMoved):
+            return [messages.lock_message(self._topics, event)]
+        if isinstance(event, DoorState):
+            return messages.door_messages(self._topics, event)
+        return [messages.anchor_message(self._topics, event)]
 
     def _object_entries(self, event: ObjectEvent) -> list[Entry]:
         known = self._open.setdefault(event.after.id, OpenEvent())
