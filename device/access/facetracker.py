@@ -34,8 +34,8 @@ BEND_MOST = 0.25
 DOUBT = 0.6
 """A second candidate whose distance is less than the best one's over this makes the choice doubtful."""
 KIN = 0.4
-"""An embedding whose cosine with the mean of the track's earlier ones is less is of another face: of two people one pair
-in 5,000 reaches it; a man who gives a talk, ten frames a second, never fell below 0.45."""
+"""An embedding whose cosine with the mean of the track's earlier ones is less is of another face: of two people one
+pair in 5,000 reaches it; a man who gives a talk, ten frames a second, never fell below 0.45."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
