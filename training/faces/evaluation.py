@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from device.inference.manifest import Bundle, find_bundle, load_bundle
 from export.embedder_recipes import export_face_run
 from export.face_crops import Aligner, Crops, aligned_crops, find_photos
 from export.face_identities import open_faces
-from export.face_scores import Array, Pairs, det_curve
+from export.face_scores import Array
 from export.face_verification import FaceFigures, embed_all, figures, kept_vectors, rate_name
 from export.lfw import Fold, read_folds
 from export.mobilefacenet import MobileFaceNet
 from training.faces.fitting import embeddings
+from training.faces.plots import det_picture
 from training.reporting.page import Report
-from training.reporting.plots import lines
 from training.reporting.sheet import sheet
 from training.runs import Run
 
@@ -93,24 +93,6 @@ def add_comparison(report: Report, title: str, columns: Sequence[Column], name: 
         report.text(title, "There is no error to draw a curve of: each threshold parts all pairs rightly.")
     else:
         report.picture(name, picture, caption)
-
-
-def det_picture(curves: Mapping[str, Pairs]) -> bytes | None:
-    """DET curves as PNG: FMR in decades, FNMR likewise; None where no curve has an error of both kinds."""
-    series = {name: det_curve(pairs) for name, pairs in curves.items()}
-    shown = {name: (fmr[fnmr > 0], fnmr[fnmr > 0]) for name, (fmr, fnmr) in series.items() if (fnmr > 0).any()}
-    if not shown:
-        return None
-    lowest = 10 ** np.floor(np.log10(min(1 / len(pairs.different) for pairs in curves.values())))
-    least = min(float(fnmr.min()) for _, fnmr in shown.values())
-    return lines(
-        shown,
-        xlabel="false match rate",
-        ylabel="false non-match rate",
-        scales=("log", "log"),
-        limits=((float(lowest), 0.3), (min(0.003, least / 2), 0.5)),
-        diagonal=True,
-    )
 
 
 def _rows(columns: Sequence[FaceFigures]) -> list[list[str]]:

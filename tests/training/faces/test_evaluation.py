@@ -6,7 +6,8 @@ import numpy as np
 
 from export.face_crops import Crops
 from export.face_scores import Pairs
-from training.faces.evaluation import det_picture, hardest
+from training.faces.evaluation import hardest
+from training.faces.plots import det_picture
 
 
 def test_a_det_curve_is_drawn_where_there_is_an_error() -> None:
