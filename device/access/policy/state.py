@@ -11,7 +11,6 @@ from device.access.policy.decision import Reason
 from device.access.policy.lockout import NO_STRIKES, Strikes, restore
 from device.access.policy.observation import Now
 from device.access.policy.rules import Rules
-from device.access.policy.thresholds import Threshold
 from device.datatypes import Match
 
 Closeness = Literal["accept", "ambiguous", "near", "unknown"]
@@ -26,7 +25,6 @@ class Vote:
     closeness: Closeness
     match: Match | None
     live: bool
-    threshold: Threshold
     gallery: int
 
 
