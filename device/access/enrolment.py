@@ -68,6 +68,10 @@ class PhotoJudge:
             return Refused(name, f"the face is {', '.join(reasons)}")
         return self._accept(name, align(image, face.landmarks, self._detector.template))
 
+    def look_in_crop(self, name: str, crop: Image, landmarks: FloatArray) -> Accepted | Refused:
+        """Take a face that was judged already: part of a picture (HxWx3 uint8 RGB), and five landmarks there."""
+        return self._accept(name, align(crop, landmarks, self._detector.template))
+
     def _accept(self, name: str, aligned: Image) -> Accepted | Refused:
         digest = hashlib.sha256(aligned.tobytes()).digest()
         first = self._seen.setdefault(digest, name)

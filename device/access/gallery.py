@@ -17,6 +17,7 @@ import numpy as np
 from device.access.alignment import FloatArray
 from device.access.galleryrecords import Person, Template, Vault, template_of
 from device.access.gallerystore import GalleryStore, create_store
+from device.access.policy.observation import GalleryFacts, PersonRules
 from device.access.recognizer import Embedding
 from device.access.sealing import Seal
 from device.datatypes import Match
@@ -39,7 +40,7 @@ class Ranked:
 class _Loaded:
     """What the file held when it was last read. Row i of `matrix` (unit length, float32) is `ids[i]`'s."""
 
-    version: int = -1
+    version: tuple[int, int] = (-1, -1)
     ids: tuple[str, ...] = ()
     matrix: FloatArray = field(default_factory=lambda: np.empty((0, 0), np.float32))
     people: dict[str, Person] = field(default_factory=dict)
@@ -64,24 +65,27 @@ class Gallery:
         self._require()
 
     @classmethod
-    def open(cls, path: Path, key: bytes, model_sha256: str, *, create: bool = False, repair: bool = False) -> Gallery:
+    def open(
+        cls, path: Path, key: bytes, model_sha256: str | None, *, create: bool = False, repair: bool = False
+    ) -> Gallery:
         """Open the gallery at `path`.
 
         Args:
             path: the database.
             key: 32 bytes, from `gallerykey.find_key`.
-            model_sha256: of the embedder that the gallery is asked with: `Recognizer.model_sha256`.
+            model_sha256: of the embedder that the gallery is asked with: `Recognizer.model_sha256`. None: whichever it
+                was made with, to look after it, not to match faces.
             create: make an empty one where there is none.
             repair: open it also where a person's record does not open, so that it can be forgotten.
         Raises:
             InputError: it is missing, empty, damaged, read-only, of another model, or sealed with another key.
         """
-        if create and not path.exists():
+        if create and model_sha256 is not None and not path.exists():
             vault = Vault(Seal(key), model_sha256)
             create_store(path, lambda connection: _fill(connection, vault))
         store = GalleryStore(path)
         try:
-            gallery = cls(store, key, model_sha256)
+            gallery = cls(store, key, model_sha256 or store.meta("model").decode())
             if not repair:
                 gallery.people()
         except InputError:
@@ -154,6 +158,16 @@ class Gallery:
         """Names by id: what joins a log of ids with who they are."""
         return {person.id: person.name for person in self._current().people.values()}
 
+    def facts(self) -> GalleryFacts:
+        """How many people can be recognised, and what keeps the gallery from being used."""
+        people = len(self._current().ids)
+        return GalleryFacts(people, self.fault)
+
+    def rules(self, person_id: str) -> PersonRules | None:
+        """When a person may enter; None where there is none of that id, or the gallery has a `fault`."""
+        person = self.person(person_id)
+        return None if person is None else PersonRules(person.valid_from, person.valid_until, person.schedule)
+
     def find(self, name_or_id: str) -> Person:
         """One person by name or id. Raises InputError where there is none; says who has a name like it."""
         loaded = self._readable()
@@ -189,12 +203,7 @@ class Gallery:
         """
         template = template_of(embeddings)
         with self._changing() as connection:
-            self._refuse_taken(person)
-            connection.execute(
-                "INSERT INTO person VALUES (?, ?, ?)",
-                (person.id, self.vault.seal_person(person), self.vault.seal_template(person.id, template)),
-            )
-            self._put_crops(connection, person.id, crops)
+            self._insert(connection, person, template, crops)
         return replace(person, photos=template.photos)
 
     def extend(self, person: Person, embeddings: list[Embedding], crops: Iterable[bytes] = ()) -> Person:
@@ -223,17 +232,25 @@ class Gallery:
             InputError: there is no such person, or the file is busy or cannot be written.
         """
         with self.store.transaction() as connection:
-            self._loaded = _Loaded()
             if not connection.execute("DELETE FROM person WHERE id = ?", (person_id,)).rowcount:
                 raise InputError(f"nobody of the id {person_id} is in the gallery {self.path}")
         self.store.purge()
 
+    def add_all(self, people: list[tuple[Person, Template, list[bytes]]]) -> None:
+        """Add people with their templates and crops, all or nobody. Raises InputError, as `add`."""
+        with self._changing() as connection:
+            for person, template, crops in people:
+                self._insert(connection, person, template, crops)
+
     def rebind(self, model: str, templates: dict[str, Template]) -> None:
-        """Give everybody a template of another model (its file's sha256), as a whole. Raises InputError."""
+        """Give everybody a template of another model (its file's sha256), as a whole; who has none in `templates` is
+        forgotten. Raises InputError."""
         vault = replace(self.vault, model=model)
         with self._changing() as connection:
-            if set(templates) != set(self._loaded.ids):
+            if not set(templates) <= set(self._loaded.ids):
                 raise InputError(f"somebody else has changed the gallery {self.path} meanwhile: try again")
+            for person_id in set(self._loaded.ids) - set(templates):
+                connection.execute("DELETE FROM person WHERE id = ?", (person_id,))
             for person_id, template in templates.items():
                 sealed = vault.seal_template(person_id, template)
                 connection.execute("UPDATE person SET template = ? WHERE id = ?", (sealed, person_id))
@@ -250,16 +267,22 @@ class Gallery:
         """A transaction that knows what is in the file while nobody else can change it."""
         with self.store.transaction() as connection:
             self._readable()
-            try:
-                yield connection
-            finally:
-                # data_version says nothing of what this connection itself has changed.
-                self._loaded = _Loaded()
+            yield connection
 
     def _refuse_taken(self, person: Person) -> None:
         for other in self._loaded.people.values():
             if other.id != person.id and fold(other.name) == fold(person.name):
                 raise InputError(f"{other.name!r} is in the gallery {self.path} already; names are each one person's")
+
+    def _insert(
+        self, connection: sqlite3.Connection, person: Person, template: Template, crops: Iterable[bytes]
+    ) -> None:
+        self._refuse_taken(person)
+        if person.id in self._loaded.ids:
+            raise InputError(f"the id {person.id} is in the gallery {self.path} already, as another person's")
+        sealed = self.vault.seal_person(person), self.vault.seal_template(person.id, template)
+        connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person.id, *sealed))
+        self._put_crops(connection, person.id, crops)
 
     def _update(self, connection: sqlite3.Connection, person: Person) -> None:
         self._refuse_taken(person)

@@ -42,11 +42,11 @@ def find_key(
     """
     credential = _credential(os.environ if environment is None else environment)
     if configured is None and credential is not None:
-        return _read(credential, private=False)
+        return read_key(credential, private=False)
     path = configured or key_file(gallery)
     if create and not gallery.exists() and not path.exists():
         _create(path)
-    return _read(path, private=True)
+    return read_key(path)
 
 
 def _credential(environment: Mapping[str, str]) -> Path | None:
@@ -55,22 +55,27 @@ def _credential(environment: Mapping[str, str]) -> Path | None:
     return path if path is not None and path.exists() else None
 
 
-def _read(path: Path, *, private: bool) -> bytes:
-    """The key in a file. systemd guards its credentials itself; any other file must be its owner's alone."""
+def read_key(path: Path, *, private: bool = True) -> bytes:
+    """The key in a file: 32 bytes.
+
+    Args:
+        path: the file.
+        private: refuse one that others may read; systemd guards its credentials itself.
+    Raises:
+        InputError: it is missing, cannot be read, others may read it, or it holds no key.
+    """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_bytes()[: KEY_BYTES * 4].strip()
     except FileNotFoundError:
         raise InputError(
-            f"the gallery's key {path} is missing: put it back from where you keep a copy (without it nothing in the "
-            "gallery can be read, and it must be enrolled anew)"
+            f"the key {path} is missing: put it back from where you keep a copy (what it sealed cannot be read "
+            "without; a gallery must be enrolled anew then)"
         ) from None
     except OSError as error:
-        raise InputError(f"the gallery's key {path} cannot be read: {error.strerror}") from None
+        raise InputError(f"the key {path} cannot be read: {error.strerror}") from None
     if private and mode & 0o377:
-        raise InputError(
-            f"the gallery's key {path} has mode {mode:04o}, and only its owner may read it: chmod 0400 {path}"
-        )
+        raise InputError(f"the key {path} has mode {mode:04o}, and only its owner may read it: chmod 0400 {path}")
     if not re.fullmatch(rb"[0-9a-fA-F]{%d}" % (KEY_BYTES * 2), text):
         raise InputError(f"{path} holds no key: wanted {FORM}")
     return bytes.fromhex(text.decode())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+from device.access.policy.schedule import ALWAYS, Schedule
 from device.access.recognizer import Embedding
 from device.access.sealing import BrokenSeal, Seal
 from device.errors import InputError
@@ -32,8 +34,7 @@ class Consent:
 class Person:
     """One person of the gallery. `id` is random and says nothing of who it is. Times are seconds since 1970.
 
-    `valid_from` and `valid_until` are None for no limit. `schedule` is as docs/access-policy.md writes it, None for
-    always. `photos` is how many the template rests on.
+    `valid_from` and `valid_until` are None for no limit. `photos` is how many the template rests on.
     """
 
     id: str
@@ -42,9 +43,29 @@ class Person:
     groups: tuple[str, ...] = ()
     valid_from: float | None = None
     valid_until: float | None = None
-    schedule: dict[str, Any] | None = None
+    schedule: Schedule = ALWAYS
     consents: tuple[Consent, ...] = ()
     photos: int = 0
+
+
+def record_of(person: Person) -> dict[str, Any]:
+    """All of a person as JSON has it."""
+    values = {each.name: getattr(person, each.name) for each in fields(person)}
+    return values | {
+        "groups": list(person.groups),
+        "schedule": person.schedule.as_data(),
+        "consents": [asdict(consent) for consent in person.consents],
+    }
+
+
+def person_of(record: Mapping[str, Any]) -> Person:
+    """What `record_of` wrote. Raises TypeError, KeyError or ValueError for anything else."""
+    special = {
+        "groups": tuple(record["groups"]),
+        "schedule": Schedule.parse(record["schedule"]),
+        "consents": tuple(Consent(**consent) for consent in record["consents"]),
+    }
+    return Person(**{**record, **special})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,14 +105,19 @@ class Vault:
 
     def seal_person(self, person: Person) -> bytes:
         """The record, but for what stands elsewhere (the id and the number of photos)."""
-        record = {key: value for key, value in asdict(person).items() if key not in ("id", "photos")}
+        record = {key: value for key, value in record_of(person).items() if key not in ("id", "photos")}
         return self.seal.seal(json.dumps(record, ensure_ascii=False).encode(), SCHEMA, "person", person.id)
 
     def open_person(self, person_id: str, record: bytes, photos: int) -> Person:
         """Raises InputError where it was changed, or belongs to somebody else."""
         found = json.loads(self._open(record, "person", person_id))
-        consents = tuple(Consent(**consent) for consent in found.pop("consents"))
-        return Person(id=person_id, photos=photos, consents=consents, groups=tuple(found.pop("groups")), **found)
+        try:
+            return person_of({**found, "id": person_id, "photos": photos})
+        except (TypeError, KeyError, ValueError) as error:
+            raise InputError(
+                f"the record of person {person_id} cannot be used here ({error}): is this an older version of sereno, "
+                "or does this machine lack its time zones (the package tzdata)?"
+            ) from None
 
     def seal_template(self, person_id: str, template: Template) -> bytes:
         """Number of photos (4 bytes) and the sum (float32, little-endian)."""

@@ -50,6 +50,7 @@ class GalleryStore:
         """
         self.path = path
         self.lock = threading.RLock()
+        self._own = 0
         self._file = self._look()
         self._connection = self._connect()
 
@@ -58,9 +59,7 @@ class GalleryStore:
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            raise InputError(
-                f"there is no gallery at {self.path}: `sereno enrol NAME photos/` makes one, --gallery names another"
-            ) from None
+            raise absent(self.path) from None
         except OSError as error:
             raise InputError(f"the gallery {self.path} cannot be read: {error.strerror}") from None
         if status.st_size == 0:
@@ -112,10 +111,11 @@ class GalleryStore:
         self._file = found
         return True
 
-    def version(self) -> int:
-        """A number that changes when another connection has changed the file."""
+    def version(self) -> tuple[int, int]:
+        """What changes when the file was changed: by another connection, by this one."""
         with self.lock, self._sentences():
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+            [others] = self._connection.execute("PRAGMA data_version").fetchone()
+            return int(others), self._own
 
     def meta(self, key: str) -> bytes:
         """A remembered value; empty where there is none."""
@@ -133,6 +133,7 @@ class GalleryStore:
         """A write that happens as a whole, and is on the disk afterwards. Raises InputError where it cannot be."""
         with self.lock, self._sentences():
             self._connection.execute("BEGIN IMMEDIATE")
+            self._own += 1
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -140,6 +141,8 @@ class GalleryStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            finally:
+                self._own += 1
 
     def purge(self) -> None:
         """Leave no byte of deleted rows in the file, its freed pages or its log.
@@ -148,14 +151,7 @@ class GalleryStore:
             InputError: another process kept the file busy, or the disk refuses. The rows are deleted all the same.
         """
         with self.lock, self._sentences():
-            self._connection.execute("VACUUM")
-            deadline = time.monotonic() + BUSY_S
-            while self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        f"{self.path} is being read by another process: what was deleted may be in "
-                        f"{self.path.name}-wal until that is done; give the same command again"
-                    )
+            purge(self._connection, self.path)
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -187,6 +183,11 @@ class GalleryStore:
             self._connection.close()
 
 
+def absent(path: Path) -> InputError:
+    """The sentence for a gallery that is not there."""
+    return InputError(f"there is no gallery at {path}: `sereno enrol NAME photos/` makes one, --gallery names another")
+
+
 def set_up(connection: sqlite3.Connection) -> None:
     """What each connection must be told. Raises sqlite3.Error, also for a file that is no database."""
     connection.execute("PRAGMA journal_mode=WAL")
@@ -195,6 +196,25 @@ def set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     # VACUUM and sorting would leave what they work on in a file elsewhere.
     connection.execute("PRAGMA temp_store=MEMORY")
+
+
+def purge(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave no byte of deleted rows in a SQLite file, its freed pages or its log.
+
+    Raises:
+        InputError: another process kept it busy.
+        sqlite3.Error: the disk refuses.
+    """
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute("VACUUM")
+    deadline = time.monotonic() + BUSY_S
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise InputError(
+                f"{path} is being read by another process: what was deleted may be in {path.name}-wal until that is "
+                "done; give the same command again"
+            )
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:

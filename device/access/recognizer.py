@@ -92,6 +92,13 @@ class Recognizer:
                 "use a bundle whose export measured it"
             ) from None
 
+    @property
+    def thresholds(self) -> tuple[tuple[float, float], ...]:
+        """What the bundle measured: (FMR, cosine similarity), the highest FMR first. Empty where it has none."""
+        known = self._bundle.manifest.thresholds
+        rates = sorted((float(key.removeprefix("fmr_")) for key in known if key.startswith("fmr_1e-")), reverse=True)
+        return tuple((rate, self.threshold(rate)) for rate in rates)
+
     def _embed(self, face: Image) -> Embedding:
         self._interpreter.write(np.ascontiguousarray(face))
         started = time.perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +30,6 @@ folder. What is agreed to is written down in its capture.json."""
 
 SHARP = 0.018
 """Least `quality.Quality.sharpness` of a crop: stricter than for recognising."""
-WAIT_S = 15.0
-"""A camera that gives no picture for so long is given up."""
 OTHERS_MOST = 200
 """Only so many other people of a dataset are compared with."""
 PHOTOS_EACH = 3
@@ -76,6 +73,7 @@ def capture(
     from device.access.quality import Limits
     from device.commands import facemodels
     from device.commands.cropfolder import CropFolder, check_name
+    from device.commands.sourceframes import open_reader
 
     name = check_name(name)
     folder = CropFolder(out, name)
@@ -85,7 +83,7 @@ def capture(
         return
     finder = facemodels.open_detector(detector)
     limits = Limits(confidence=finder.clear, size_px=min_size, sharpness=SHARP)
-    reader = _open_source(source, fps)
+    reader = open_reader(source, fps)
     try:
         shown = _shown(source)
         text = CONSENT.format(name=name, source=shown, folder=folder.path)
@@ -105,29 +103,6 @@ def _shown(source: str) -> str:
     from device.capture.opencv import without_password
 
     return without_password(source)
-
-
-def _open_source(source: str, fps: float) -> Reader:
-    """The camera at work; a recording is played as fast as it is looked at. Raises InputError, ConfigError."""
-    from pydantic import ValidationError
-
-    from device import config
-    from device.capture.reader import Reader
-    from device.capture.sources import open_source
-    from device.errors import ConfigError
-
-    try:
-        camera = config.Camera.model_validate({"id": "capture", "source": source, "pace": "fast", "fps": fps})
-    except ValidationError as error:
-        raise ConfigError(f"--source: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
-    cache = Path.home() / ".cache" / "sereno"
-    reader = Reader(camera, lambda: open_source(camera, Path.cwd(), cache), _thread_died)
-    reader.open()
-    return reader
-
-
-def _thread_died(name: str, error: BaseException) -> None:
-    log.error("%s ended: %s", name, error, exc_info=error)
 
 
 def _ask(text: str, yes: bool) -> None:
@@ -214,13 +189,14 @@ def _collect(reader: Reader, collector: Collector, folder: CropFolder, wanted: i
     from tqdm import tqdm
 
     from device.access.collector import Kept
+    from device.commands.sourceframes import next_image
 
     terminal = sys.stderr.isatty()
     with tqdm(total=wanted, unit="crop", file=sys.stderr, disable=not terminal) as bar:
         try:
             reader.start()
             while collector.kept < wanted:
-                image = _next_image(reader)
+                image = next_image(reader)
                 if image is None:
                     return False
                 verdict = collector.look(image)
@@ -236,23 +212,6 @@ def _collect(reader: Reader, collector: Collector, folder: CropFolder, wanted: i
         except KeyboardInterrupt:
             return True
     return False
-
-
-def _next_image(reader: Reader) -> Image | None:
-    """The next frame's picture; None at the end of a recording. Raises InputError where a camera stays away."""
-    from device.errors import InputError
-
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        frame = reader.take(0.5)
-        if frame is not None:
-            return frame.image
-        if reader.ended:
-            if reader.error is not None:
-                log.warning("%s", reader.error)
-            return None
-    message = reader.health().message or "it gives no picture"
-    raise InputError(f"{message}; given up after {WAIT_S:.0f} s")
 
 
 def _summarise(collector: Collector, folder: CropFolder, before: int, count: int) -> None:

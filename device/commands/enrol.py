@@ -1,55 +1,52 @@
-"""`sereno enrol`: people into the gallery, from photos, folders of them, or videos."""
+"""`sereno enrol`: people into the gallery, from photos, folders of them, videos or a camera."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from device.commands.galleryfile import gallery_options
+from device.commands.galleryfile import GalleryFile, file_options, model_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from device.access.enrolment import Accepted, PhotoJudge, Refused
+    from device.access.enrolment import Accepted, Refused
+    from device.access.face_detector import FaceDetector
     from device.access.gallery import Gallery
     from device.access.galleryrecords import Consent, Person
-    from device.commands.galleryfile import GalleryFile
+    from device.access.policy.thresholds import Threshold
+    from device.access.recognizer import Recognizer
+    from device.commands.enrolphotos import Judges, Verdict
 
 CONSENT = """\
 From photos of {who} a template of the face is computed: numbers by which {who} can be recognised. It is kept \
 encrypted in {gallery}, on this machine, to decide who may come in, until `sereno people forget` removes it. \
 {crops}{who} (for a child, a parent) must know this and agree to it, and can take it back at any time."""
 CROPS = "The small aligned pictures of the face are kept there, too, encrypted, so that another model can use them. "
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """By what photos are judged: similarities from which on a face may be one's own, and surely is somebody's."""
-
-    lenient: float
-    strict: float
-    doubles: bool
+LENIENT_FMR = 1e-2
+"""From the threshold of this rate on two photos may be one person's."""
 
 
 @click.command(
     epilog="""\b
 Examples: sereno enrol Ana photos/ana/
-          sereno enrol --people known/          (a folder for each person)
-          sereno enrol Ana --source /dev/video0"""
+          sereno enrol Ana --source /dev/video0
+          sereno enrol --people known/          (a folder for each person)"""
 )
 @click.argument("name", required=False)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--source", help="A camera or a stream's URL: NAME stands before it alone, and turns the head a little.")
 @click.option(
     "--people",
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder with a folder for each person, called as they are: enrols all of them.",
 )
-@gallery_options
+@file_options
+@model_option
 @click.option("--detector", help="One of task `face-detect`.  [default: yunet, or blazeface where it is not there]")
 @click.option("--min-size", type=click.IntRange(20, 2000), default=40, show_default=True, help="Of a face, in pixels.")
 @click.option("--keep-crops", is_flag=True, help="Keep the aligned faces, too, for a later model: consent covers it.")
@@ -60,10 +57,9 @@ def enrol(
     ctx: click.Context,
     name: str | None,
     paths: tuple[Path, ...],
+    source: str | None,
     people: Path | None,
-    gallery: Path | None,
-    key_file: Path | None,
-    config_path: Path | None,
+    file: GalleryFile,
     model: str | None,
     detector: str | None,
     min_size: int,
@@ -75,53 +71,43 @@ def enrol(
 
     PATHS are photos, folders of them, or videos of NAME alone. Photos that are no good, show more than one face, or
     another person than the others, are refused and listed with the reason. Who is enrolled already gets more photos.
-    The exit code is 0 where at least three photos were accepted, of everybody.
+    The exit code is 0 where, of everybody, at least three photos were accepted in all.
     """
-    from device.access.enrolment import LIMITS, PhotoJudge
     from device.commands import facemodels
-    from device.commands.galleryfile import choose
 
-    groups = _who(name, paths, people)
-    file = choose(gallery, key_file, config_path)
+    wanted = _who(name, paths, source, people)
     recognizer = facemodels.open_recognizer(model)
     finder = facemodels.open_detector(detector)
-    consent = _consent(list(groups), file, keep_crops, yes)
-    rules = _Rules(recognizer.threshold(1e-2), recognizer.threshold(1e-4), doubles=despite_alike)
-    opened = file.open(model, create=True)
-    complete = True
-    for person, given in groups.items():
-        judge = PhotoJudge(finder, recognizer, replace(LIMITS, size_px=min_size))
-        complete &= _enrol(opened, person, _look(given, judge), consent, rules)
+    consent = _consent(list(wanted), file, keep_crops, yes)
+    gallery = file.enrol_with(recognizer.model_sha256)
+    enroller = _Enroller(gallery, file, recognizer, finder, min_size, consent, despite_alike)
+    complete = enroller.from_camera(name or "", source) if source else enroller.from_files(wanted)
+    _warn(gallery, recognizer)
     ctx.exit(0 if complete else 1)
 
 
-def _who(name: str | None, paths: tuple[Path, ...], people: Path | None) -> dict[str, list[Path]]:
-    """Whom to enrol, and from what. Raises ConfigError, InputError."""
+def _who(
+    name: str | None, paths: tuple[Path, ...], source: str | None, people: Path | None
+) -> dict[str, tuple[Path, ...]]:
+    """Whom to enrol, and from which files. Raises ConfigError, InputError."""
     from device.access.gallery import checked_name, fold
     from device.errors import ConfigError, InputError
 
-    if people is not None:
-        if name is not None:
-            raise ConfigError("--people enrols everybody in a folder: it goes without NAME and PATHS")
-        folders = sorted(path for path in _entries(people) if path.is_dir() and not path.name.startswith("."))
-        if not folders:
-            raise InputError(f"{people} has no folder for any person: wanted {people}/NAME/photo.jpg")
-        named = {checked_name(folder.name): [folder] for folder in folders}
-        if len({fold(folder.name) for folder in folders}) < len(folders):
-            raise InputError(f"two folders of {people} differ only in upper and lower case: which is whose?")
-        return named
-    if name is None or not paths:
-        raise ConfigError("whom, and from what? NAME and PATHS, or --people DIR")
-    return {checked_name(name): list(paths)}
-
-
-def _entries(folder: Path) -> list[Path]:
-    from device.errors import InputError
-
+    if people is None:
+        if name is None or bool(paths) == bool(source):
+            raise ConfigError("whom, and from what? NAME and PATHS, NAME and --source URI, or --people DIR")
+        return {checked_name(name): paths}
+    if name is not None or source is not None:
+        raise ConfigError("--people enrols everybody in a folder: it goes without NAME, PATHS and --source")
     try:
-        return list(folder.iterdir())
+        folders = sorted(path for path in people.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror}") from None
+        raise InputError(f"{people} cannot be read: {error.strerror}") from None
+    if not folders:
+        raise InputError(f"{people} has no folder for any person: wanted {people}/NAME/photo.jpg")
+    if len({fold(folder.name) for folder in folders}) < len(folders):
+        raise InputError(f"two folders of {people} differ only in upper and lower case: whose are they?")
+    return {checked_name(folder.name): (folder,) for folder in folders}
 
 
 def _consent(names: list[str], file: GalleryFile, crops: bool, yes: bool) -> Consent:
@@ -129,7 +115,7 @@ def _consent(names: list[str], file: GalleryFile, crops: bool, yes: bool) -> Con
     from device.access.galleryrecords import Consent
     from device.errors import ConfigError
 
-    who = names[0] if len(names) == 1 else f"each of the {len(names)} people"
+    who = names[0] if len(names) == 1 else f"each of {len(names)} people"
     text = CONSENT.format(who=who, gallery=file.path, crops=CROPS if crops else "")
     click.echo(text, err=True)
     if not yes:
@@ -140,75 +126,156 @@ def _consent(names: list[str], file: GalleryFile, crops: bool, yes: bool) -> Con
     return Consent(text, time.time(), "--yes" if yes else "asked", crops)
 
 
-def _look(paths: Iterable[Path], judge: PhotoJudge) -> Iterator[Accepted | Refused]:
-    """What each photo is good for; one that cannot be read is refused."""
-    from device.access.enrolment import Refused
-    from device.commands.detect import progress
-    from device.commands.inputs import expand, pictures, printable
+@dataclass(frozen=True, slots=True)
+class _Enroller:
+    gallery: Gallery
+    file: GalleryFile
+    recognizer: Recognizer
+    detector: FaceDetector
+    min_size_px: int
+    consent: Consent
+    despite_alike: bool
 
-    files = expand(tuple(paths), videos=True)
-    shown = (picture for path in files for picture in pictures(path))
-    for picture in progress(shown, len(files), quiet=True):
-        name = printable(picture.path)
-        if picture.image is None:
-            yield Refused(name, printable(picture.error))
-        else:
-            yield judge.look(name, picture.image)
+    def from_camera(self, name: str, source: str) -> bool:
+        """One person, who stands before a camera. Returns whether there are photos enough."""
+        from device.capture.opencv import without_password
 
+        return self._enrol(name, self._judges(name).camera(source, without_password(source)))
 
-def _enrol(gallery: Gallery, name: str, looked: Iterable[Accepted | Refused], consent: Consent, rules: _Rules) -> bool:
-    """Enrol one person, and say what came of it. Returns whether there are photos enough."""
-    from device.access.enrolment import Accepted, agreeing, others_than
-    from device.access.galleryrecords import LEAST_PHOTOS
-    from device.errors import InputError
+    def from_files(self, wanted: dict[str, tuple[Path, ...]]) -> bool:
+        """Everybody, one after the other, each kept before the next. Returns whether there are photos enough of all."""
+        from tqdm import tqdm
 
-    known = _known(gallery, name)
-    accepted: list[Accepted] = []
-    refused: list[Refused] = []
-    try:
+        from device.commands.inputs import expand
+        from device.errors import InputError
+
+        files: dict[str, list[Path]] = {}
+        complete = True
+        for name, paths in wanted.items():
+            try:
+                files[name] = expand(paths, videos=True)
+            except InputError as error:
+                complete = _failed(name, str(error))
+        total = sum(map(len, files.values()))
+        hidden = total < 2 or not sys.stderr.isatty()
+        with tqdm(total=total, unit="file", file=sys.stderr, disable=hidden) as bar:
+            for name, paths_of in files.items():
+                complete &= self._enrol(name, self._judges(name).files(paths_of, bar))
+        return complete
+
+    def _judges(self, name: str) -> Judges:
+        from device.access.collector import Collector
+        from device.access.enrolment import LIMITS, PhotoJudge
+        from device.commands.enrolphotos import Judges
+
+        limits = replace(LIMITS, size_px=self.min_size_px, confidence=self.detector.clear)
+        return Judges(
+            PhotoJudge(self.detector, self.recognizer, limits),
+            lambda: Collector(self.detector, limits, identity=None, name=name),
+        )
+
+    def _enrol(self, name: str, looked: Iterable[Verdict]) -> bool:
+        """Enrol one person, and say what came of it."""
+        from device.access.galleryrecords import LEAST_PHOTOS
+        from device.errors import InputError
+
+        known = next((person for person in self.gallery.people() if _same(person.name, name)), None)
+        refused: list[Refused] = []
+        try:
+            accepted = self._accept(looked, known, refused)
+        except InputError as error:
+            _list(refused)
+            return _failed(name, str(error))
+        _list(refused)
+        wanted = max(1, LEAST_PHOTOS - (known.photos if known else 0))
+        if len(accepted) < wanted:
+            return _failed(name, f"{len(accepted)} photos are good, {wanted} or more are needed")
+        photos = self._keep(known, name, accepted)
+        _say(f"{name}: {len(accepted)} photos accepted, {len(refused)} refused; {photos} in all")
+        return True
+
+    def _accept(self, looked: Iterable[Verdict], known: Person | None, refused: list[Refused]) -> list[Accepted]:
+        """Photos that are good, agree, and are nobody else's; the others go to `refused`. Raises InputError."""
+        from device.access.enrolment import Accepted, agreeing, others_than
+
+        accepted: list[Accepted] = []
         for verdict in looked:
             if isinstance(verdict, Accepted):
                 accepted.append(verdict)
             else:
                 refused.append(verdict)
-        accepted, odd = agreeing(accepted, rules.lenient, gallery.template(known.id).unit if known else None)
+        template = self.gallery.template(known.id).unit if known else None
+        accepted, odd = agreeing(accepted, self.recognizer.threshold(LENIENT_FMR), template)
         refused += odd
-        if not rules.doubles:
-            accepted, doubles = others_than(accepted, gallery, rules.strict, known.id if known else None)
+        if accepted and not self.despite_alike:
+            accepted, doubles = others_than(accepted, self.gallery, self._surely(), known.id if known else None)
             refused += doubles
-    except InputError as error:
-        _list(refused)
-        click.echo(f"{name}: not enrolled: {error}", err=True)
-        return False
-    _list(refused)
-    wanted = 1 if known else LEAST_PHOTOS
-    if len(accepted) < wanted:
-        click.echo(f"{name}: not enrolled: {len(accepted)} photos are good, {wanted} are needed", err=True)
-        return False
-    person = _keep(gallery, known, name, accepted, consent)
-    click.echo(f"{name}: {len(accepted)} photos accepted, {len(refused)} refused; {person.photos} in all")
-    return True
+        return accepted
+
+    def _surely(self) -> float:
+        """The similarity from which on the door takes a face for somebody."""
+        return _door_threshold(self.recognizer, len(self.gallery.people())).cosine
+
+    def _keep(self, known: Person | None, name: str, accepted: list[Accepted]) -> int:
+        """Into the gallery with it. Returns on how many photos the template rests. Raises InputError."""
+        from device.access.enrolment import png_of
+        from device.access.gallery import new_id
+        from device.access.galleryrecords import Person
+
+        embeddings = [photo.embedding for photo in accepted]
+        crops = [png_of(photo.aligned) for photo in accepted] if self.consent.crops else []
+        person = known or Person(new_id(), name, self.consent.at)
+        person = replace(person, consents=(*person.consents, self.consent))
+        self.file.record("enrol", person.id, photos=len(accepted))
+        put = self.gallery.add if known is None else self.gallery.extend
+        return put(person, embeddings, crops).photos
 
 
-def _known(gallery: Gallery, name: str) -> Person | None:
+def _warn(gallery: Gallery, recognizer: Recognizer) -> None:
+    """Say where so many people need a rate of false matches that was never measured."""
+    count = len(gallery.people())
+    needed = _door_threshold(recognizer, count)
+    if not needed.measured:
+        lowest = recognizer.thresholds[-1][0]
+        _say(
+            f"with {count} people the door's target asks for one false match in {1 / needed.fmr:,.0f} comparisons; "
+            f"{recognizer.name} was measured to one in {1 / lowest:,.0f}, so the threshold {needed.cosine:.3f} is an "
+            "extrapolation, and strangers may get in more often than the target says",
+            err=True,
+        )
+
+
+def _door_threshold(recognizer: Recognizer, people: int) -> Threshold:
+    """What the door's policy asks of a face, in a gallery of so many. Raises InputError where nothing was measured."""
+    from device.access.policy.rules import Rules
+    from device.access.policy.thresholds import threshold
+    from device.errors import InputError
+
+    try:
+        rules = Rules(recognizer.thresholds)
+    except ValueError as error:
+        raise InputError(f"the thresholds of {recognizer.name} cannot be used: {error}") from None
+    return threshold(rules.thresholds, rules.target_fmr, people)
+
+
+def _same(first: str, second: str) -> bool:
     from device.access.gallery import fold
 
-    return next((person for person in gallery.people() if fold(person.name) == fold(name)), None)
-
-
-def _keep(gallery: Gallery, known: Person | None, name: str, accepted: list[Accepted], consent: Consent) -> Person:
-    """Into the gallery with it. Raises InputError where the disk refuses, or somebody was quicker."""
-    from device.access.enrolment import png_of
-    from device.access.gallery import new_id
-    from device.access.galleryrecords import Person
-
-    embeddings = [photo.embedding for photo in accepted]
-    crops = [png_of(photo.aligned) for photo in accepted] if consent.crops else []
-    if known is None:
-        return gallery.add(Person(new_id(), name, consent.at, consents=(consent,)), embeddings, crops)
-    return gallery.extend(replace(known, consents=(*known.consents, consent)), embeddings, crops)
+    return fold(first) == fold(second)
 
 
 def _list(refused: list[Refused]) -> None:
     for photo in refused:
-        click.echo(f"refused: {photo.name}: {photo.reason}", err=True)
+        _say(f"refused: {photo.name}: {photo.reason}", err=True)
+
+
+def _failed(name: str, reason: str) -> bool:
+    _say(f"{name}: not enrolled: {reason}", err=True)
+    return False
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """A line, above the progress bar where there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr if err else sys.stdout)

@@ -1,7 +1,8 @@
-"""The gallery that a command means: which file, which key, which model."""
+"""The gallery that a command means: which file, which key, and where acts upon it are logged."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
 
 NAME = "gallery.db"
 """Of the gallery in the storage folder."""
+AUDIT = "audit"
+"""The access log's folder in the storage folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryFile:
-    """Where a gallery is. `storage` is the state folder whose outbox and snapshots may name its people."""
+    """Where a gallery is. `storage` is the state folder, whose outbox and snapshots may name its people, and which
+    holds the access log."""
 
     path: Path
     key_file: Path | None
@@ -30,43 +34,66 @@ class GalleryFile:
 
         return find_key(self.path, self.key_file, create=create)
 
-    def open(self, model: str | None, *, create: bool = False, repair: bool = False) -> Gallery:
-        """Open it for the embedder called `model` (None: the one that ships). Raises InputError."""
+    def look_after(self, *, repair: bool = False) -> Gallery:
+        """Open it whichever model it is of, and `repair` also where a record does not open. Raises InputError."""
         from device.access.gallery import Gallery
-        from device.errors import InputError
+        from device.access.gallerystore import absent
 
-        if not create and not self.path.exists():
-            raise InputError(
-                f"there is no gallery at {self.path}: `sereno enrol NAME photos/` makes one, --gallery names another"
-            )
-        return Gallery.open(self.path, self.key(create=create), model_sha256(model), create=create, repair=repair)
+        if not self.path.exists():
+            raise absent(self.path)
+        return Gallery.open(self.path, self.key(), None, repair=repair)
+
+    def record(self, act: str, person: str, **more: Any) -> None:
+        """Write an act upon the door's own gallery to its access log, before it is done; a gallery that lies elsewhere,
+        or whose storage has no log, is no door's. Raises InputError where it cannot be written."""
+        from device.access.audit import FILE, Audit
+
+        folder = self.storage / AUDIT
+        if not self.path.absolute().is_relative_to(self.storage.absolute()) or not (folder / FILE).exists():
+            return
+        audit = Audit.open(folder)
+        try:
+            audit.append("admin", {"act": act, "person": person, **more})
+        finally:
+            audit.close()
+
+    def enrol_with(self, model_sha256: str) -> Gallery:
+        """Open it for a model, making it and its key where there is none. Raises InputError."""
+        from device.access.gallery import Gallery
+
+        return Gallery.open(self.path, self.key(create=True), model_sha256, create=True)
 
 
-def gallery_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that choose a gallery, for a command that hands them to `choose`."""
-    options = [
-        click.option(
-            "--gallery",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="The gallery's file.  [default: gallery.db in the storage folder]",
-        ),
-        click.option(
-            "--key",
-            "key_file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Its key's file.  [default: DB.key beside it, or the credential `gallery-key`]",
-        ),
-        click.option(
-            "--config",
-            "config_path",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="The configuration whose storage is meant; without it, the default storage.",
-        ),
-        click.option("--model", help="A bundle's folder or name, of task `embed`.  [default: sereno-arcface]"),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+model_option = click.option("--model", help="A bundle's folder or name, of task `embed`.  [default: sereno-arcface]")
+
+
+def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that choose a gallery; the command gets it as `file`. Raises ConfigError."""
+
+    @click.option(
+        "--gallery",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The gallery's file.  [default: gallery.db in the storage folder]",
+    )
+    @click.option(
+        "--key",
+        "key_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Its key's file.  [default: DB.key beside it, or the credential `gallery-key`]",
+    )
+    @click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The configuration whose storage is meant; without it, the default storage.",
+    )
+    @functools.wraps(command)
+    def chosen(
+        *args: Any, gallery: Path | None, key_file: Path | None, config_path: Path | None, **options: Any
+    ) -> Any:
+        return command(*args, file=choose(gallery, key_file, config_path), **options)
+
+    return chosen
 
 
 def choose(gallery: Path | None, key_file: Path | None, config_path: Path | None) -> GalleryFile:
@@ -75,11 +102,3 @@ def choose(gallery: Path | None, key_file: Path | None, config_path: Path | None
 
     storage = configfile.storage_of(config_path)
     return GalleryFile(gallery or storage / NAME, key_file, storage)
-
-
-def model_sha256(model: str | None) -> str:
-    """What a gallery is bound to, without loading the model. Raises InputError where there is none."""
-    from device.commands.facemodels import EMBEDDER
-    from device.inference.manifest import find_bundle, load_bundle
-
-    return load_bundle(find_bundle(model or EMBEDDER)).manifest.files[0].sha256
