@@ -44,7 +44,7 @@ def identify(
 @click.option(
     "--unknown", type=FOLDER, required=True, help="Strangers; the same folder again: those with too few photos."
 )
-@click.option("--aside", type=FOLDER, help="Others, by whom thresholds are set  [default: a quarter of the known].")
+@click.option("--aside", type=FOLDER, help="Others, by whom thresholds are set  [default: a quarter of both].")
 @click.option("--enrol", type=click.IntRange(1), default=3, show_default=True, help="Photos of each in the gallery.")
 @click.option(
     "--fpir",

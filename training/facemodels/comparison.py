@@ -11,11 +11,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from device.access.alignment import FloatArray
+from device.access.policy.thresholds import corrected_fmr
 from device.errors import InputError
 from export.face_crops import Aligner, Crops, aligned_crops
 from export.face_scores import Array, Interval, Labels, Pairs
 from export.face_verification import COUNTED, on_the_line
-from training.facemodels.identification import per_comparison
 from training.facemodels.models import FaceModel
 from training.facemodels.people import Photos
 from training.facemodels.trials import People, Rows, Scores, Trial, draw_trial
@@ -189,32 +189,32 @@ def _templates(model: FaceModel, vectors: Array, enrolled: Rows) -> Array:
 def find_threshold(model: FaceModel, aside: Crops, size: int, wanted: Wanted) -> Threshold:
     """The similarity for the wanted FPIR with a gallery of `size`, from people who are in no test.
 
-    They are enrolled and looked at in the same way; of their comparisons with others' templates so many may match as
-    the gallery's size allows each: 1 - (1 - FPIR)^(1/size). Where fewer than ten would, it is read off the line that
-    the curve is on normal-deviate axes.
+    They are enrolled and looked at in the same way, those with too few photos as strangers; of their comparisons with
+    others' templates so many may match as the gallery's size allows each: 1 - (1 - FPIR)^(1/size). Where fewer than
+    ten would, it is read off the line that the curve is on normal-deviate axes.
     """
-    people = _all_enrollable(aside.labels, wanted.enrol)
+    people = _people_aside(aside.labels, wanted.enrol)
     rng = np.random.default_rng([wanted.seed, 1])
     found = []
     for _ in range(ASIDE_DRAWS):
         trial = draw_trial(people, len(people.enrollable), wanted.enrol, rng)
         found.append(run_trial(model, aside, trial)[0].between)
     between = np.sort(np.concatenate(found))
-    fmr = per_comparison(wanted.fpir, size)
+    fmr = corrected_fmr(wanted.fpir, size)
     pairs = Pairs(between[:0], between)
     extrapolated = fmr * len(between) < COUNTED
     value = on_the_line(pairs, fmr) if extrapolated else pairs.threshold(fmr)
     return Threshold(value, fmr, len(between), bool(extrapolated))
 
 
-def _all_enrollable(labels: Labels, enrol: int) -> People:
+def _people_aside(labels: Labels, enrol: int) -> People:
     enough = np.flatnonzero(np.bincount(labels) > enrol)
     if len(enough) < 3:
         raise InputError(
             f"{len(enough)} people are set aside with more than {enrol} photos; a threshold takes three at least: "
             "name a folder of others by --aside"
         )
-    return People(labels, enough.astype(np.int64), np.empty(0, np.intp))
+    return People(labels, enough.astype(np.int64), np.flatnonzero(~np.isin(labels, enough)))
 
 
 def confuse(scores: Scores, trial: Trial, people: People, threshold: float, lost: tuple[int, int]) -> Confusion:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from device.access.policy.rules import Thresholds
+from device.access.policy.thresholds import threshold
 from export.face_scores import Array, Interval, Labels
 from training.facemodels.trials import People, Scores, draw_trial, score_trial
 
@@ -53,20 +55,11 @@ class Identification:
     """FPIR and FNIR, at thresholds from the most to the least alike stranger; mean over the galleries."""
 
 
-Threshold = Callable[[float], float]
-"""From a false match rate of one comparison to the similarity from which on two photos count as one person's."""
-
-
-def per_comparison(fpir: float, size: int) -> float:
-    """The false match rate of each comparison at which a stranger is given any of `size` names at a rate of `fpir`."""
-    return float(-np.expm1(np.log1p(-fpir) / size))
-
-
 def identify(
     vectors: Array,
     people: People,
     size: int,
-    threshold: Threshold,
+    points: Thresholds,
     *,
     enrol: int = 3,
     galleries: int = 20,
@@ -79,7 +72,7 @@ def identify(
         vectors: [photos, D] unit embeddings.
         people: who may be enrolled.
         size: people in a gallery.
-        threshold: of the model, as its bundle has it.
+        points: (FMR, similarity) of the model, as its bundle has them, the highest FMR first.
         enrol: photos of each that are enrolled.
         galleries: how many are drawn.
         draws: of the bootstrap, over people: the enrolled and the strangers.
@@ -92,11 +85,10 @@ def identify(
     persons = [trial.people[trial.owners] for trial in trials]
     corrected = {}
     for fpir in FPIRS:
-        fmr = per_comparison(fpir, size)
-        at = threshold(fmr)
-        fixed = [at] * galleries
-        measured = spread.fpir(scores, fixed)
-        corrected[fpir] = Corrected(fpir, fmr, at, measured, spread.fnir(scores, persons, fixed, None))
+        at = threshold(points, fpir, size)
+        fixed = [at.cosine] * galleries
+        measured, missed = spread.fpir(scores, fixed), spread.fnir(scores, persons, fixed, None)
+        corrected[fpir] = Corrected(fpir, at.fmr, at.cosine, measured, missed)
     return Identification(
         size=size,
         galleries=galleries,
@@ -146,17 +138,17 @@ class _Bootstrap:
     ) -> Rate:
         """FNIR at each gallery's threshold; `fpir` None keeps the threshold in all draws."""
         missed, counted, values = 0, 0, []
-        for one, person, threshold in zip(scores, persons, thresholds, strict=True):
-            at = np.full(len(self._weights), threshold) if fpir is None else self._thresholds(one, fpir)
+        for one, person, fixed in zip(scores, persons, thresholds, strict=True):
+            at = np.full(len(self._weights), fixed) if fpir is None else self._thresholds(one, fpir)
             weights = self._weights[:, person]
             missed = missed + (weights * (one.identified[None] < at[:, None])).sum(axis=1)
             counted = counted + weights.sum(axis=1)
-            values.append(one.identified < threshold)
+            values.append(one.identified < fixed)
         return _rate(values, np.asarray(missed), np.asarray(counted))
 
     def fpir(self, scores: Sequence[Scores], thresholds: Sequence[float]) -> Rate:
         """FPIR at fixed thresholds."""
-        values = [one.stranger >= threshold for one, threshold in zip(scores, thresholds, strict=True)]
+        values = [one.stranger >= fixed for one, fixed in zip(scores, thresholds, strict=True)]
         weights = self._weights[:, self._stranger]
         return _rate(values, weights @ np.sum(values, axis=0), weights.sum(axis=1) * len(scores))
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from device.access.policy.rules import Thresholds
 from device.access.recognizer import Recognizer
 from device.errors import InputError
 from device.inference.interpreter import open_interpreter
@@ -16,7 +14,7 @@ from device.inference.manifest import Bundle, find_bundle, load_bundle
 from export.face_crops import Aligner, Crops, aligned_crops, find_photos
 from export.face_verification import FaceFigures, embed_all, figures, rate_name
 from export.lfw import read_folds
-from training.facemodels.identification import FPIRS, Identification, Threshold, identify
+from training.facemodels.identification import FPIRS, Identification, identify
 from training.facemodels.trials import People
 from training.reporting.page import Report
 from training.reporting.plots import lines
@@ -33,21 +31,27 @@ def open_embedder(named: str) -> Bundle:
     return bundle
 
 
-def bundle_threshold(bundle: Bundle) -> Threshold:
-    """From FMR to similarity by the bundle's manifest: straight lines between its thresholds, over log FMR.
+def threshold_points(bundle: Bundle) -> Thresholds:
+    """(FMR, similarity) of the bundle's manifest, the highest FMR first, as the door's policy takes them.
 
     Raises:
         InputError: the bundle has fewer than two thresholds.
     """
-    known = sorted(
-        (math.log10(float(key.removeprefix("fmr_"))), float(value))
+    known = [
+        (float(key.removeprefix("fmr_")), float(value))
         for key, value in bundle.manifest.thresholds.items()
         if key.startswith("fmr_")
-    )
+    ]
     if len(known) < 2:
         raise InputError(f"{bundle.path} has no thresholds by FMR; use a bundle whose export measured them")
-    rates, values = zip(*known, strict=True)
-    return lambda fmr: float(np.interp(math.log10(fmr), rates, values))
+    return tuple(sorted(known, reverse=True))
+
+
+def lowest_measured(bundle: Bundle) -> float:
+    """The lowest FMR of which the export had enough pairs to measure the threshold, and did not extrapolate it."""
+    extrapolated = bundle.manifest.provenance.get("thresholds", {}).get("extrapolated", ())
+    known = [key for key in bundle.manifest.thresholds if key.startswith("fmr_") and key not in extrapolated]
+    return min((float(key.removeprefix("fmr_")) for key in known), default=1.0)
 
 
 def measure(
@@ -67,17 +71,17 @@ def measure(
         InputError: no such bundle, or too few people.
     """
     bundle = open_embedder(subject)
-    threshold = bundle_threshold(bundle)
+    points = threshold_points(bundle)
     crops = aligned_crops(find_photos(data), Aligner())
     people = People.apart(crops.people, enrol)
     everybody = len(people.enrollable)
-    run = Run(out, {"family": "identify", "model": subject, "data": data, "enrol": enrol, "galleries": galleries,
-                    "seed": seed}, resume=False)  # fmt: skip
+    settings = {"model": subject, "data": data, "sizes": sizes, "enrol": enrol, "galleries": galleries, "seed": seed}
+    run = Run(out, {"family": "identify", **settings}, resume=False)
     vectors = embed_all(Recognizer(bundle, open_interpreter(bundle)), crops, bundle)
     pairs = next((path for path in (data / PAIRS, data.parent / PAIRS) if path.is_file()), None)
     told = figures(vectors, crops, read_folds(pairs) if pairs else [])
     found = [
-        identify(vectors, people, size, threshold, enrol=enrol, galleries=galleries, seed=seed)
+        identify(vectors, people, size, points, enrol=enrol, galleries=galleries, seed=seed)
         for size in sorted({min(size, everybody) for size in (*sizes, everybody)})
     ]
     report = Report(f"Identification by {bundle.name}", _summary(bundle, crops, people, enrol))
@@ -136,20 +140,21 @@ def _with_range(rate: Any) -> str:
 
 
 def _add_corrected(report: Report, found: Sequence[Identification], bundle: Bundle) -> None:
-    lowest = min(float(key.removeprefix("fmr_")) for key in bundle.manifest.thresholds)
+    lowest = lowest_measured(bundle)
     rows = []
     for fpir in FPIRS:
         for one in found:
             set_for = one.corrected[fpir]
-            below = " (below the lowest in the manifest)" if set_for.fmr < lowest * (1 - 1e-9) else ""
+            below = " (extrapolated)" if set_for.fmr < lowest * (1 - 1e-9) else ""
             rows.append([
                 f"{100 * fpir:g} %", one.size, f"{set_for.fmr:.1e}{below}", f"{set_for.threshold:.4f}",
                 set_for.measured.cell(), f"{set_for.measured.value / fpir:.2f}", set_for.fnir.cell(),
             ])  # fmt: skip
     header = ["FPIR wanted", "people", "FMR of each comparison", "similarity", "FPIR measured, %", "ratio", "FNIR, %"]
     note = (
-        "FMR of each comparison = 1 - (1 - FPIR)^(1/people), and the similarity for it from the bundle's manifest, "
-        "whose thresholds come from other people."
+        "FMR of each comparison = 1 - (1 - FPIR)^(1/people), and the similarity for it as the door's policy "
+        "finds it from the bundle's thresholds, which come from other people. Extrapolated: an FMR below the lowest, "
+        f"{lowest:.0e}, that the bundle's export had enough pairs to measure."
     )
     report.table("Thresholds corrected for the gallery's size", header, rows, note)
 

@@ -16,7 +16,7 @@ from export.face_crops import Photo, find_photos
 from export.face_identities import chosen_aside, plain_name
 
 SHARE_ASIDE = 4
-"""One of so many known people is set aside where no others are given."""
+"""One of so many people is set aside where no others are given."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def gather(known: Path, unknown: Path, aside: Path | None, enrol: int, seed: int
         known: a folder for each person.
         unknown: the same, or photos of one stranger each; the folder `known` again parts its people by their photos:
             those with more than are enrolled are known, the others are not.
-        aside: people of neither; None sets a quarter of the known people aside.
+        aside: people of neither; None sets a quarter of the known people and of the strangers aside.
         enrol: photos that an enrolment takes; known people with no more are left out.
         seed: chooses who is set aside.
         trained: what the models tell of their training. Of `aside` only those are taken whom none was trained on,
@@ -66,12 +66,16 @@ def gather(known: Path, unknown: Path, aside: Path | None, enrol: int, seed: int
     if not enough or not strangers:
         raise InputError(f"{known} has {len(enough)} people with more than {enrol} photos, {unknown} has "
                          f"{len(strangers)} photos of strangers; both are needed")  # fmt: skip
-    others = set() if aside else _quarter(sorted(enough), seed)
-    parts = Photos(
-        known=tuple(photo for photo in found if photo.person in enough - others),
-        unknown=tuple(strangers),
-        aside=_aside(aside, trained) if aside else tuple(photo for photo in found if photo.person in others),
-    )
+    if aside is not None:
+        mine = tuple(photo for photo in found if photo.person in enough)
+        parts = Photos(mine, tuple(strangers), _aside(aside, trained))
+    else:
+        others = _quarter(sorted(enough), seed) | _quarter(sorted({photo.person for photo in strangers}), seed)
+        parts = Photos(
+            known=tuple(photo for photo in found if photo.person in enough - others),
+            unknown=tuple(photo for photo in strangers if photo.person not in others),
+            aside=tuple(photo for photo in dict.fromkeys((*found, *strangers)) if photo.person in others),
+        )
     _refuse_in_two(parts)
     return parts
 
