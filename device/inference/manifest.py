@@ -60,7 +60,10 @@ class Padding(Part):
 
 
 class InputSpec(Part):
-    """What the network takes. Its number for a pixel (0 to 255) of channel c is (pixel - mean[c]) / std[c]."""
+    """What the network takes. Its number for a pixel (0 to 255) of channel c is (pixel - mean[c]) / std[c].
+
+    `face_scale`, of a network that looks at one face: side of its crop over that of the face's box.
+    """
 
     width: Annotated[int, Field(gt=0, le=4096)]
     height: Annotated[int, Field(gt=0, le=4096)]
@@ -71,6 +74,7 @@ class InputSpec(Part):
     std: tuple[float, float, float] = (255.0, 255.0, 255.0)
     letterbox: Padding | None = None
     resize: Literal["stretch", "shorter-crop"] = "stretch"
+    face_scale: Annotated[float, Field(gt=0, le=10)] | None = None
 
     @field_validator("letterbox", mode="before")
     @classmethod

@@ -28,7 +28,7 @@ def test_ok__a_bundle_that_the_device_opens(tmp_path: Path, name: str) -> None:
     asset = next(asset for asset in WEIGHTS if asset.name == name)
     bundle = write_face_bundle(fetched(name), asset, tmp_path)
     assert bundle is not None
-    assert bundle.manifest.task == "face-detect"
+    assert bundle.manifest.task == ("liveness" if name == "face_landmark.tflite" else "face-detect")
     assert bundle.manifest.licence == asset.licence
     assert bundle.manifest.provenance["base_weights"]["sha256"] == asset.sha256
     interpreter = open_interpreter(bundle)
