@@ -1,4 +1,5 @@
-"""The composition root: a Config becomes a camera box. Only here are concrete classes named."""
+"""The composition root: a Config becomes a camera box or a door unit. Only here and in `device.door` are concrete
+classes named."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from device.capture.reader import Reader
 from device.capture.sources import open_source
 from device.capture.tamper import TamperWatch
 from device.configfile import did_you_mean, resolve_path, resolve_source, storage_path
-from device.datatypes import Event, ObjectEvent
+from device.datatypes import AccessDecision, Event, ObjectEvent
 from device.detection.detector import Detector
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
@@ -28,7 +29,7 @@ from device.detection.tracker import HIGH, Tracker
 from device.errors import ConfigError, InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import INSTALL_ROOT, Bundle, find_bundle, load_bundle
-from device.loop import CameraUnit, Loop, Sink
+from device.loop import CameraUnit, Loop, Sink, Unit
 from device.publish.publisher import Publisher
 from device.status import StatusBoard
 from device.system.health import HealthReader
@@ -40,6 +41,7 @@ from device.web.server import WebServer
 from device.web.users import UserStore
 
 if TYPE_CHECKING:
+    from device.door import Door
     from device.publish.broker import EmbeddedBroker
 
 log = logging.getLogger(__name__)
@@ -105,10 +107,18 @@ def check_labels(cameras: list[settings.Camera], bundle: Bundle) -> None:
 
 
 class EventLog:
-    """Tells the person at the terminal, or the journal, what begins and ends."""
+    """Tells the person at the terminal, or the journal, what begins and ends, and who was let in.
+
+    `names` says whether people are called by their names: what is in a journal stays there when they are forgotten.
+    """
+
+    def __init__(self, names: bool) -> None:
+        self._names = names
 
     def accept(self, event: Event) -> None:
-        """Log the beginning and the end of an object's event."""
+        """Log the beginning and the end of an object's event, and each decision."""
+        if isinstance(event, AccessDecision):
+            self._decision(event)
         if not isinstance(event, ObjectEvent) or event.type == "update":
             return
         state = event.after
@@ -116,9 +126,19 @@ class EventLog:
         lasted = f", {state.end_time - state.start_time:.1f} s" if state.end_time is not None else ""
         log.info("%s: %s %s%s (%.2f%s)", state.camera, event.type, state.label, zones, state.top_score, lasted)
 
+    def _decision(self, event: AccessDecision) -> None:
+        who = (event.name if self._names and event.name else event.person) or "somebody"
+        numbers = [f"{event.frames} good frames"]
+        numbers += [f"similarity {event.similarity:.3f}"] if event.similarity is not None else []
+        numbers += [f"liveness {event.liveness:.2f}"] if event.liveness is not None else []
+        numbers += [f"unlocked after {event.lock_ms:.0f} ms"] if event.lock_ms is not None else []
+        numbers += [f"stands for {event.summed}"] if event.summed > 1 else []
+        word = "access granted to" if event.granted else "access denied to"
+        log.info("%s: %s %s: %s (%s)", event.camera, word, who, event.reason, ", ".join(numbers))
 
-class CameraBox:
-    """The camera box: builds everything, runs the loop, and takes it all down again."""
+
+class Box:
+    """A camera box or a door unit: builds everything, runs the loop, and takes it all down again."""
 
     def __init__(
         self, config: settings.Config, path: Path, *, max_frames: int | None = None, terminal: bool = False
@@ -133,8 +153,6 @@ class CameraBox:
         Raises:
             InputError, ConfigError: a part cannot be had; says which and what would be right.
         """
-        if config.device.role != "camera":
-            raise ConfigError("device.role: the door unit is not built yet; this version has the role `camera`")
         bound_heaps()
         base, self._path = path.parent, path
         self._stop = threading.Event()
@@ -143,24 +161,31 @@ class CameraBox:
         self._watchdog = Watchdog()
         self._supervised = "NOTIFY_SOCKET" in os.environ
         folder = storage_path(config, base)
-        bundle, detector = open_detector(config.model, base)
-        check_labels(config.cameras, bundle)
+        self._door: Door | None = None
+        detector: Detector | None = None
+        if config.device.role == "camera":
+            bundle, detector = open_detector(config.model, base)
+            check_labels(config.cameras, bundle)
+            log.info("model %s", describe(bundle))
         self._broker, config = _with_broker(config, self._on_failure)
         self._live = LiveView(camera.id for camera in config.cameras)
         self._cameras = self._camera_set(config, base)
         self._publisher = Publisher(config, folder, base=base, on_failure=self._on_failure, status=self._status)
+        if detector is None:
+            self._door = self._open_door(config, base, folder)
         self.board = StatusBoard(
             machine=HealthReader(folder),
             cameras=self._cameras.health,
             publisher=self._publisher.health,
-            models=[bundle.name],
+            models=self._door.models if self._door else [bundle.name],
+            door=self._door.status if self._door else None,
         )
         self._users = UserStore(folder / "users.db")
         self._web = self._web_server(config) if config.web.enabled else None
-        sinks: list[Sink] = [EventLog(), self._publisher]
+        sinks: list[Sink] = [EventLog(terminal), self._publisher]
         self._loop = Loop(
             frames=self._cameras.frames(),
-            units={camera.id: build_unit(camera, detector) for camera in config.cameras},
+            units=self._units(config, detector),
             sinks=sinks,
             observers=[self.board.show, self._live.show],
             health=self._cameras.health,
@@ -168,7 +193,26 @@ class CameraBox:
             stop=self._stop,
             max_frames=max_frames,
         )
-        log.info("model %s", describe(bundle))
+
+    def _open_door(self, config: settings.Config, base: Path, folder: Path) -> Door:
+        """The state folder is locked by now: no other process has its lock and its log. Raises InputError."""
+        from device.door import build_door  # A camera box needs none of it.
+
+        camera = config.cameras[0]
+        recorded = camera.pace == "fast" and not open_source(camera, base, CACHE).live
+        try:
+            door = build_door(config, base, folder, recorded=recorded)
+            self._publisher.follow(door.decisions)
+        except BaseException:
+            self._publisher.stop(0)
+            raise
+        return door
+
+    def _units(self, config: settings.Config, detector: Detector | None) -> dict[str, Unit]:
+        if self._door is not None:
+            return {config.cameras[0].id: self._door.unit}
+        assert detector is not None
+        return {camera.id: build_unit(camera, detector) for camera in config.cameras}
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set or the sources end; then finish what is open.
@@ -181,6 +225,8 @@ class CameraBox:
             self._start()
             self._loop.run()
         finally:
+            if self._door is not None:
+                self._door.lock()
             self._watchdog.stopping()
             self._watchdog.extend(DRAIN_S + 10)
             # All ends are told: a camera that hangs must not keep them from the broker.
@@ -189,6 +235,8 @@ class CameraBox:
             self._cameras.stop()
             if self._web is not None:
                 self._web.stop()
+            if self._door is not None:
+                self._door.close()
             if self._broker is not None:
                 self._broker.stop()
             self._users.close()

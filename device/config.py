@@ -243,6 +243,99 @@ class Privacy(Section):
     """Put names into the door's messages, too, beside the random id that stands for a person: whoever reads the broker then knows who came when, also after `people forget`."""
 
 
+class DoorPolicy(Section):
+    """Who is let in on what evidence; docs/access-policy.md gives the reason of each default."""
+
+    agreeing_frames: int = Field(3, ge=1, le=30)
+    """So many good frames of one face must show the same living person …"""
+    window_frames: int = Field(5, ge=1, le=60)
+    """… among the last so many good ones of it, `agreeing_frames` at least …"""
+    window_s: Seconds = 2.0
+    """… that are not older than so many seconds."""
+    near_margin: Fraction = 0.08
+    """A face that misses the threshold by at most this much counts towards a lockout."""
+    runner_up_margin: Fraction = 0.08
+    """The person must be ahead of the next one by this much (cosine)."""
+    several_people: Literal["refuse", "recognised", "ignore"] = "recognised"
+    """Who else may stand in the zone when a person is let in: nobody, only people who are recognised themselves, anybody."""
+    grant_while_open: bool = False
+    """Let people in also while the door's contact says that it is open."""
+    without_clock: Literal["deny", "ignore"] = "deny"
+    """What becomes of people with a schedule or an end of validity while nobody can vouch for this machine's clock: denied, or their times ignored."""
+    attempt_timeout_s: Seconds = 8.0
+    """An attempt that is not decided after so many seconds is denied."""
+    retry_pause_s: Seconds = 3.0
+    """Who was denied for want of evidence and stays may try again after so many seconds."""
+    max_frame_age_s: float = Field(1.0, gt=0, le=10)
+    """A frame that is older opens nothing."""
+    lockout_after: int = Field(5, ge=1, le=1000)
+    """The first lockout comes with so many failed liveness checks and near misses."""
+    lockout_base_s: Seconds = 30.0
+    """It lasts so many seconds; each further one doubles that …"""
+    lockout_max_s: Seconds = 900.0
+    """… up to so many."""
+    forgive_s: Seconds = 3600.0
+    """What counted towards a lockout is forgotten after so many seconds of calm."""
+
+
+class Lock(Section):
+    """The wires of the door. GPIO numbers are those of the processor (BCM), as `GPIO17` in docs/hardware.md."""
+
+    driver: Literal["gpio", "mock"] = "gpio"
+    """`gpio` moves a lock; `mock` moves none, and writes down what it would have done."""
+    pin: int | None = Field(None, ge=0, le=27)
+    """Of the lock's relay or driver; `gpio` needs it. There is no default: a wrong guess would move something else."""
+    chip: int | None = Field(None, ge=0, le=64)
+    """N of /dev/gpiochipN. Empty: the one behind the 40-pin header."""
+    active_high: bool = True
+    """Whether the relay is energised by a high level; false for the usual relay boards that want a low one."""
+    strike: Literal["fail-secure", "fail-safe"] = "fail-secure"
+    """`fail-secure`: power opens it, without power it is shut. `fail-safe`: power holds it shut."""
+    unlock_s: float = Field(3.0, gt=0, le=30)
+    """The lock is released for so many seconds."""
+    max_unlock_s: float = Field(10.0, gt=0, le=60)
+    """It goes to rest after so many seconds whatever happens: the small process that owns the pin sees to that by itself."""
+    contact_pin: int | None = Field(None, ge=0, le=27)
+    """Of the door's contact, which closes to ground while the door is shut."""
+    held_open_s: Seconds = 30.0
+    """A door that stays open for longer after somebody was let in is an alarm."""
+    tamper_pin: int | None = Field(None, ge=0, le=27)
+    """Of the case's tamper switch, which closes to ground while the case is shut."""
+    exit_pin: int | None = Field(None, ge=0, le=27)
+    """Of a second contact of the exit button, which closes to ground while nobody presses it: who leaves has not forced the door. The button itself opens the lock without this device."""
+    granted_pin: int | None = Field(None, ge=0, le=27)
+    """Of a lamp for `granted`."""
+    denied_pin: int | None = Field(None, ge=0, le=27)
+    """Of a lamp for `denied`."""
+    look_pin: int | None = Field(None, ge=0, le=27)
+    """Of a lamp for "look here"."""
+    buzzer_pin: int | None = Field(None, ge=0, le=27)
+    """Of a buzzer."""
+
+
+class Door(Section):
+    """The door unit: `device.role: door`. It has one camera, the first of `cameras`."""
+
+    zone: Polygon | None = None
+    """Where a face must be to be let in: corners as [x, y] pairs, each from 0 (left, top) to 1 (right, bottom). Empty: anywhere in the picture."""
+    detector: str | None = None
+    """The face detector: a bundle's folder or name, of task `face-detect`. Empty: `yunet` or, where that is not there, `blazeface`."""
+    model: str = "sereno-arcface"
+    """The face embedder: a bundle's folder or name, of task `embed`. The gallery is bound to it."""
+    threads: int = Field(1, ge=1, le=16)
+    """Threads of each model."""
+    min_face_px: int = Field(48, ge=20, le=2000)
+    """Faces whose box is smaller than so many pixels are not good enough."""
+    liveness: Literal["passive", "challenge", "off"] = "passive"
+    """`passive` looks whether a face is alive; `challenge` asks for a blink or a turn of the head, too; `off` lets a photo in."""
+    target_fmr: float = Field(1e-4, ge=1e-6, le=1e-2)
+    """Rate at which a stranger may be taken for anybody of the gallery; the more people are in it, the higher is the threshold."""
+    policy: DoorPolicy = DoorPolicy()
+    """Evidence, companions, clock, lockout."""
+    lock: Lock = Lock()
+    """Lock, contact, lamps."""
+
+
 class Config(Section):
     """A whole configuration."""
 
@@ -250,6 +343,7 @@ class Config(Section):
     cameras: list[Camera] = Field(default=[Camera()], min_length=1, max_length=16)
     """The cameras."""
     model: Model = Model()
+    door: Door = Door()
     mqtt: Mqtt = Mqtt()
     web: Web = Web()
     storage: Storage = Storage()
@@ -262,4 +356,28 @@ class Config(Section):
         for camera_id in ids:
             if ids.count(camera_id) > 1:
                 raise ValueError(f"two cameras have the id {camera_id!r}; each needs its own")
+        return self
+
+    @model_validator(mode="after")
+    def _complete_door(self) -> Config:
+        """Ask a door for what it cannot do without."""
+        if self.device.role != "door":
+            return self
+        lock, policy = self.door.lock, self.door.policy
+        if lock.driver == "gpio" and lock.pin is None:
+            raise ValueError("door.lock.pin: the lock's GPIO is missing; name it, or set door.lock.driver to `mock`")
+        if lock.unlock_s > lock.max_unlock_s:
+            raise ValueError(f"door.lock.unlock_s: {lock.unlock_s:g} is more than max_unlock_s, {lock.max_unlock_s:g}")
+        names = [name for name in Lock.model_fields if name == "pin" or name.endswith("_pin")]
+        taken: dict[int, str] = {}
+        for name in names:
+            pin = getattr(lock, name)
+            if pin is not None and (other := taken.setdefault(pin, name)) != name:
+                raise ValueError(f"door.lock.{name}: GPIO {pin} is {other} already; each needs its own")
+        if policy.window_frames < policy.agreeing_frames:
+            raise ValueError("door.policy.window_frames: is less than agreeing_frames, so that nobody could be let in")
+        if policy.lockout_max_s < policy.lockout_base_s:
+            raise ValueError("door.policy.lockout_max_s: is less than lockout_base_s")
+        if len(self.cameras) != 1:
+            raise ValueError(f"cameras: a door has one camera; here are {len(self.cameras)}")
         return self

@@ -217,12 +217,15 @@ class LockMoved:
     wall: float
 
 
+DoorAlarm = Literal["forced", "held-open", "tamper"]
+
+
 @dataclass(frozen=True, slots=True)
 class DoorState:
     """What the wires of the door say: its contact and the alarms. `contact` is `absent` where none is wired."""
 
     contact: Literal["open", "closed", "absent"]
-    alarms: tuple[Literal["forced", "held open", "tamper"], ...]
+    alarms: tuple[DoorAlarm, ...]
     wall: float
 
 
@@ -230,12 +233,11 @@ class DoorState:
 class AuditHead:
     """The newest record of the access log: whoever keeps it elsewhere can tell that records were cut off later.
 
-    `hash` is the record's, as hexadecimal text.
+    `seq` is its number, `anchor` one line of JSON that `sereno audit verify --anchor` reads.
     """
 
     seq: int
-    hash: str
-    wall: float
+    anchor: str
 
 
 Event = ObjectEvent | ObjectCount | CameraState | AccessDecision | LockMoved | DoorState | AuditHead
@@ -247,7 +249,7 @@ class FaceSeen:
 
     `name` and `person` are empty where nobody was recognised. `quality` lists what is wrong with the picture of it;
     `similarity` and `liveness` are None where nothing was measured in this frame. `outcome` is the decision on its
-    attempt, empty until there is one.
+    attempt, empty until there is one. `prompt` is what the person is asked to do: `blink`, `look left`, `look right`.
     """
 
     track: int
@@ -261,6 +263,7 @@ class FaceSeen:
     liveness: Liveness | None
     outcome: Literal["", "granted", "denied"] = ""
     reason: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

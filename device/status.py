@@ -29,9 +29,11 @@ class StatusBoard:
         cameras: Callable[[], list[CameraHealth]],
         publisher: Callable[[], dict[str, Any]],
         models: list[str],
+        door: Callable[[], dict[str, Any]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._machine, self._cameras, self._publisher, self._models = machine, cameras, publisher, models
+        self._door = door
         self._clock = clock
         self._started = clock()
         self._lock = threading.Lock()
@@ -89,6 +91,7 @@ class StatusBoard:
             "mqtt": publisher["mqtt"],
             "storage": publisher["storage"],
             "cameras": [self._camera(health) for health in cameras],
+            **({"door": self._door()} if self._door else {}),
         }
 
     def ready(self) -> list[str]:
@@ -100,6 +103,8 @@ class StatusBoard:
             reasons.append(f"mqtt: {mqtt['message'] or mqtt['state']}")
         if storage["state"] != "ok":
             reasons.append(f"storage: {storage['message']}")
+        if self._door and (fault := self._door()["fault"]):
+            reasons.append(f"door: {fault}")
         return reasons
 
     def metrics(self) -> str:
@@ -119,6 +124,9 @@ class StatusBoard:
             up.set(float(camera["state"] == "ok"), camera=camera["camera"])
             dropped = self._registry.counter("sereno_frames_dropped_total", "Frames that came while the loop was busy.")
             dropped.set(float(camera["dropped"]), camera=camera["camera"])
+        if "door" in status:
+            up = self._registry.gauge("sereno_door_up", "1 while the door can let somebody in.")
+            up.set(float(not status["door"]["fault"]))
         self._registry.gauge("sereno_mqtt_up", "1 while connected to the broker.").set(
             float(status["mqtt"]["state"] == "connected")
         )

@@ -19,7 +19,7 @@ import click
 @click.option("--pace", type=click.Choice(["real", "fast"]), help="Of a file: at its own speed, or as fast as it goes.")
 @click.option("--max-frames", type=click.IntRange(min=1), help="Stop after so many frames.")
 def run(config_path: Path, source: str | None, pace: str | None, max_frames: int | None) -> None:
-    """Watch: camera, motion, detection, tracking, zones; events to MQTT and to the page.
+    """Watch: a camera box tells what it sees, a door unit lets in who may come; to MQTT and to the page.
 
     Runs until Ctrl-C, SIGTERM, or the end of a file source. Then open events get their `end`, what is left for the
     broker is sent (for up to 10 s; the rest stays for the next start), `offline` is published, and the exit code is 0.
@@ -29,7 +29,7 @@ def run(config_path: Path, source: str | None, pace: str | None, max_frames: int
     config = configfile.load(config_path, app.overrides(source, pace))
     stop = threading.Event()
     _stop_on_signals(stop)
-    box = app.CameraBox(config, config_path, max_frames=max_frames, terminal=sys.stderr.isatty())
+    box = app.Box(config, config_path, max_frames=max_frames, terminal=sys.stderr.isatty())
     box.run(stop)
 
 

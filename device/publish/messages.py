@@ -96,7 +96,7 @@ class Topics:
 
     @property
     def alarm_of_door(self) -> str:
-        """`OFF`, or what is wrong: `FORCED`, `HELD OPEN`, `TAMPER`."""
+        """`OFF`, or what is wrong: `FORCED`, `HELD-OPEN`, `TAMPER`."""
         return f"{self.root}/door/alarm"
 
     @property
@@ -204,8 +204,7 @@ def door_messages(topics: Topics, event: DoorState) -> list[Message]:
 
 def anchor_message(topics: Topics, head: AuditHead) -> Message:
     """The newest record of the access log, retained: `sereno audit verify --anchor mqtt` compares with it."""
-    body = {"seq": head.seq, "hash": head.hash, "time": round(head.wall, 6)}
-    return Message(topics.anchor, to_json(body), retain=True, lasting=True)
+    return Message(topics.anchor, head.anchor.encode(), retain=True, lasting=True)
 
 
 def snapshot_message(topics: Topics, camera: str, label: str, jpeg: bytes) -> Message:

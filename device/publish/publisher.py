@@ -69,7 +69,6 @@ class Publisher:
         status: Status = dict,
         clock: Callable[[], float] = time.time,
         backoff_s: tuple[float, float] = (0.5, 30.0),
-        decisions: DecisionLog | None = None,
     ) -> None:
         """Args:
             config: `device`, `mqtt`, `storage` and `privacy` are read.
@@ -79,7 +78,6 @@ class Publisher:
             status: gives the figures of the `status` topic.
             clock: seconds since 1970.
             backoff_s: of reconnecting, see MqttPublisher.
-            decisions: a door's log of decisions, from which its messages are made.
         Raises:
             InputError: the folder is in use, or cannot be written to; a TLS file is wrong.
         """
@@ -96,8 +94,7 @@ class Publisher:
             self._snapshots = self._snapshot_folder(folder)
             self._outbox = Outbox(self._database, config.mqtt.outbox_max, self._topics.root, config.mqtt.enabled)
             self.store = EventStore(self._database, self._snapshots)
-            named = config.privacy.publish_names
-            self._feed = DecisionFeed(self._outbox, self._topics, decisions, named=named) if decisions else None
+            self._feed: DecisionFeed | None = None
             self._mqtt = (
                 MqttPublisher(
                     config.mqtt,
@@ -130,6 +127,10 @@ class Publisher:
             )
         except OSError as error:
             raise cannot_write(folder, error) from error
+
+    def follow(self, decisions: DecisionLog) -> None:
+        """Tell of a door's decisions, out of its log. Call before `start`."""
+        self._feed = DecisionFeed(self._outbox, self._topics, decisions, named=self._config.privacy.publish_names)
 
     def start(self) -> None:
         """End what a crash left open, then write and send."""

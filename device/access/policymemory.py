@@ -1,0 +1,79 @@
+"""What of the policy outlives the process: a small file, on the disk before a decision takes effect."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from device.errors import InputError
+
+log = logging.getLogger(__name__)
+
+FILE = "lockout.json"
+UNREADABLE: dict[str, Any] = {"schema": 0}
+"""What stands for a file that cannot be read: the policy distrusts it, and locks out for a while."""
+LARGEST_BYTES = 65_536
+
+
+class PolicyMemory:
+    """The file of one door."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: the state folder, which must be there."""
+        self._path = folder / FILE
+        self._kept: Mapping[str, Any] | None = None
+
+    def load(self) -> Mapping[str, Any] | None:
+        """What was kept last; None where nothing ever was, `UNREADABLE` for a file that is damaged.
+
+        Raises:
+            InputError: the disk does not let it be read.
+        """
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(LARGEST_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"cannot read {self._path}: {error.strerror}") from error
+        try:
+            record = json.loads(content)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            log.error("%s is damaged: whoever wants in has to wait as if somebody had tried too often", self._path)
+            return UNREADABLE
+        self._kept = record
+        return record
+
+    def keep(self, record: Mapping[str, Any]) -> None:
+        """Put `record` (of JSON's types) on the disk, where it is another than was kept last.
+
+        The file is replaced as a whole and forced to the disk, and so is its name.
+
+        Raises:
+            InputError: it is not there for sure.
+        """
+        if record == (self._kept or {}):
+            return
+        part = self._path.with_name(f".{FILE}.part")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(record, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            self._kept = None
+            raise InputError(f"cannot write {self._path}: {error.strerror}") from error
+        self._kept = dict(record)

@@ -1,0 +1,281 @@
+"""The door unit put together: with `device.app` the only place where its concrete classes are named."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from device import __version__
+from device import config as settings
+from device.access.audit import Audit, boot_id
+from device.access.decisionlog import DecisionLog
+from device.access.enforcement import Enforcer
+from device.access.facemodels import EMBEDDER, open_detector
+from device.access.facetracker import FaceTracker
+from device.access.gallery import Gallery
+from device.access.gallerykey import find_key
+from device.access.inputs import DoorWatch, KeeperInputs
+from device.access.keeper.settings import KeeperSettings
+from device.access.keeperlink import KeeperLink
+from device.access.liveness import open_liveness
+from device.access.lock import KeeperLock, Lock
+from device.access.policy.observation import Now
+from device.access.policy.rules import Rules, Thresholds
+from device.access.policymemory import PolicyMemory
+from device.access.quality import Limits
+from device.access.recognizer import Recognizer
+from device.access.signals import KeeperSignals
+from device.access.unit import DoorUnit, Eyes, Glance
+from device.capture.motion import Gate, MotionGate
+from device.capture.tamper import TamperWatch
+from device.configfile import resolve_path
+from device.datatypes import Box, Event, Frame
+from device.detection.zones import Polygon
+from device.errors import ConfigError, InputError
+from device.inference.interpreter import open_interpreter
+from device.inference.manifest import Bundle, find_bundle, load_bundle
+from device.loop import GLANCE_S
+from device.system.clock import SystemClock
+from device.system.clocktrust import ClockTrust
+
+log = logging.getLogger(__name__)
+
+GALLERY = "gallery.db"
+AUDIT = "audit"
+KEEPER = "lock"
+"""Below the state folder: the gallery, the access log's folder, and that of the keeper's journal."""
+MOCK_PIN = 17
+"""What the mock moves where no pin is named."""
+LIVENESS_OFF = "door.liveness is off: a photo of somebody who may come in opens this door"
+
+
+@dataclass(slots=True)
+class Door:
+    """A door unit and what it holds open."""
+
+    unit: DoorUnit
+    decisions: DecisionLog
+    gallery: Gallery
+    models: list[str]
+    warnings: list[str]
+    _enforcer: Enforcer
+    _lock: Lock
+    _audit: Audit
+    _liveness: str
+
+    def status(self) -> dict[str, Any]:
+        """For MQTT's `status`, the page and `readyz`."""
+        return {
+            "lock": self._lock.state,
+            "fault": self.fault,
+            "people": len(self.gallery.names()),
+            "liveness": self._liveness,
+            "records": self.decisions.newest(),
+            "warnings": self.warnings,
+        }
+
+    @property
+    def fault(self) -> str:
+        """Why nobody is let in now; empty where all is well."""
+        return self._enforcer.fault or self.gallery.fault or self.unit.fault
+
+    def lock(self) -> None:
+        """Put the lock to rest, and let go of its pin. Harmless when repeated."""
+        self._lock.close()
+
+    def close(self) -> None:
+        """Lock, and let go of everything. Harmless when repeated."""
+        self.lock()
+        self.decisions.close()
+        self._audit.close()
+        self.gallery.close()
+
+
+def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: bool) -> Door:
+    """Everything between the camera's frames and the lock.
+
+    Args:
+        config: a whole configuration, of the role `door`.
+        base: folder that its relative paths are relative to.
+        folder: the state folder, which must be there.
+        recorded: the camera's source is a recording that is played as fast as it goes: its own time counts.
+    Raises:
+        InputError, ConfigError: a part cannot be had; says which and what would be right.
+    """
+    door, camera = config.door, config.cameras[0]
+    # OpenCV's own threads: on pictures of this size they cost more than they save.
+    cv2.setNumThreads(1)
+    detector = open_detector(place_of(door.detector, base), door.threads)
+    bundle, recognizer = open_embedder(door, base)
+    in_zone = zone(door)
+    rules = rules_of(door, bundle)
+    gallery = open_gallery(folder, bundle)
+    liveness = open_liveness(door.liveness, door.threads)
+    for sentence in liveness.faults:
+        log.error("%s", sentence)
+    warnings = [LIVENESS_OFF] if door.liveness == "off" else []
+    for sentence in warnings:
+        log.warning("%s", sentence)
+    audit = Audit.open(folder / AUDIT)
+    decisions = DecisionLog(audit.path, gallery.names)
+    link = KeeperLink(keeper_settings(door.lock, folder))
+    lock = KeeperLock(link)
+    now = clocks(recorded)
+    try:
+        enforcer = Enforcer(
+            rules=rules,
+            memory=PolicyMemory(folder),
+            audit=audit,
+            lock=lock,
+            inputs=KeeperInputs(link, door.lock.contact_pin is not None, door.lock.tamper_pin is not None),
+            signals=KeeperSignals(link),
+            watch=DoorWatch(held_open_s=door.lock.held_open_s),
+            names=gallery.names,
+            now=now(None),
+            unlock_s=door.lock.unlock_s,
+            versions={"sereno": __version__, "detector": detector.name, "embedder": version_of(bundle)},
+        )
+    except BaseException:
+        lock.close()
+        raise
+    limits = Limits(confidence=detector.clear, size_px=door.min_face_px)
+    unit = DoorUnit(
+        camera=camera.id,
+        gate=CheapLook(camera),
+        eyes=Eyes(detector, limits, recognizer, liveness, gallery, in_zone),
+        tracker=FaceTracker(),
+        enforcer=enforcer,
+        now=now,
+    )
+    models = [detector.name, bundle.name]
+    return Door(unit, decisions, gallery, models, warnings, enforcer, lock, audit, door.liveness)
+
+
+class CheapLook:
+    """The motion gate and the tamper alarm before the face detector, as the camera box has them."""
+
+    def __init__(self, camera: settings.Camera) -> None:
+        """`camera`: its settings of motion and tampering."""
+        self._motion, self._gate = MotionGate(camera.motion, camera.masks), Gate(camera.motion)
+        self._tamper = TamperWatch(camera.tamper) if camera.tamper.enabled else None
+        self._moving = self._settled = False
+        self._glanced_at = -math.inf
+        self._last: Frame | None = None
+
+    def look(self, frame: Frame, needed: bool) -> Glance:
+        """See `device.access.unit.Gate`."""
+        self._last = frame
+        events: list[Event] = []
+        if not (needed and self._settled) or frame.monotonic - self._glanced_at >= GLANCE_S:
+            seen = self._motion.look(frame)
+            self._settled = seen.moving == self._moving and self._glanced_at > -math.inf
+            self._moving, self._glanced_at = seen.moving, frame.monotonic
+            events = [*seen.events, *(self._tamper.look(frame, seen) if self._tamper is not None else ())]
+        return Glance(self._gate.opens(self._moving, needed, frame.monotonic), self._moving, tuple(events))
+
+    def finish(self) -> list[Event]:
+        """End both alarms."""
+        if self._last is None:
+            return []
+        return [*self._motion.finish(self._last), *(self._tamper.finish(self._last) if self._tamper else ())]
+
+
+def place_of(bundle: str | None, base: Path) -> str | None:
+    """A bundle as it is looked for: a bare name, or a folder relative to the configuration."""
+    return bundle if bundle is None or "/" not in bundle else str(resolve_path(bundle, base))
+
+
+def open_embedder(door: settings.Door, base: Path) -> tuple[Bundle, Recognizer]:
+    """The embedder that `door.model` names. Raises InputError."""
+    bundle = load_bundle(find_bundle(place_of(door.model, base) or EMBEDDER))
+    return bundle, Recognizer(bundle, open_interpreter(bundle, threads=door.threads))
+
+
+def open_gallery(folder: Path, bundle: Bundle) -> Gallery:
+    """The gallery of a state folder, made where there is none: then nobody is known yet. Raises InputError."""
+    path = folder / GALLERY
+    return Gallery.open(path, find_key(path, create=True), bundle.manifest.files[0].sha256, create=True)
+
+
+def zone(door: settings.Door) -> Callable[[Box, int, int], bool]:
+    """Whether the middle of a face is in the access zone. Raises ConfigError for a polygon that encloses nothing."""
+    if door.zone is None:
+        return lambda _box, _width, _height: True
+    polygon = Polygon("door.zone", door.zone)
+    return lambda box, width, height: ((box[0] + box[2]) / 2 / width, (box[1] + box[3]) / 2 / height) in polygon
+
+
+def rules_of(door: settings.Door, bundle: Bundle) -> Rules:
+    """The policy's rules out of the configuration and the embedder's measured thresholds.
+
+    Raises:
+        InputError: the bundle was not measured.
+        ConfigError: the rules make no sense together.
+    """
+    try:
+        return Rules(
+            thresholds=measured(bundle),
+            target_fmr=door.target_fmr,
+            liveness_required=door.liveness != "off",
+            **door.policy.model_dump(),
+        )
+    except ValueError as error:
+        raise ConfigError(f"door.policy: {error}") from None
+
+
+def measured(bundle: Bundle) -> Thresholds:
+    """(FMR, cosine) as a bundle's manifest has them, the highest FMR first. Raises InputError for fewer than two."""
+    points = {
+        float(key.removeprefix("fmr_")): float(value)
+        for key, value in bundle.manifest.thresholds.items()
+        if key.startswith("fmr_")
+    }
+    if len(points) < 2:
+        raise InputError(
+            f"{bundle.path} has {len(points)} thresholds fmr_…, a door needs two or more: use a bundle whose export "
+            "measured them"
+        )
+    return tuple(sorted(points.items(), reverse=True))
+
+
+def keeper_settings(lock: settings.Lock, folder: Path) -> KeeperSettings:
+    """What the keeper is told. Raises ConfigError."""
+    pins = {name: getattr(lock, name) for name in settings.Lock.model_fields if name.endswith("_pin")}
+    try:
+        return KeeperSettings(
+            journal=folder / KEEPER / "journal.jsonl",
+            pin=MOCK_PIN if lock.pin is None else lock.pin,
+            driver="mock" if lock.driver == "mock" else "lgpio",
+            chip=lock.chip,
+            active_high=lock.active_high,
+            strike=lock.strike,
+            max_unlock_s=lock.max_unlock_s,
+            **pins,
+        )
+    except ValueError as error:
+        raise ConfigError(f"door.lock: {error}") from None
+
+
+def clocks(recorded: bool) -> Callable[[Frame | None], Now]:
+    """What reads the clocks, at the moment of deciding: the machine's, or those of a recording's frames."""
+    clock, boot = SystemClock(), boot_id()
+    trust = ClockTrust(clock)
+
+    def now(frame: Frame | None) -> Now:
+        if recorded and frame is not None:
+            return Now(frame.monotonic, frame.wall, trust.trusted(), boot)
+        return Now(clock.monotonic(), clock.wall(), trust.trusted(), boot)
+
+    return now
+
+
+def version_of(bundle: Bundle) -> str:
+    """A bundle's name, version and the beginning of its file's sha256."""
+    manifest = bundle.manifest
+    return f"{manifest.name} {manifest.version} {manifest.files[0].sha256[:12]}"
