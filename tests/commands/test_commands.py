@@ -111,9 +111,10 @@ BOW_TIE = [[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]
     [
         ({"camera": {"zones": {"a": {"polygon": BOW_TIE}}}}, "zone 'a'"),
         ({"camera": {"masks": [[[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]]]}}, "mask 1"),
-        ({"device": {"role": "door"}}, "device.role"),
+        ({"device": {"role": "door"}}, "door.lock.pin"),
+        ({"device": {"role": "door"}, "door": {"lock": {"driver": "mock"}, "zone": BOW_TIE}}, "door.zone"),
     ],
-    ids=["zone", "mask", "role"],
+    ids=["zone", "mask", "a door without a pin", "a door without a zone"],
 )
 def test_fail__check_and_config_show_refuse_what_run_refuses(
     tmp_path: Path, sections: dict[str, Any], word: str
