@@ -101,7 +101,7 @@ class Schedule:
         return cls(
             "weekly",
             tuple(_parse_window(window) for window in _list(data, "windows")),
-            frozenset(_parse_date(day) for day in _list(data, "holidays") if day is not None),
+            frozenset(_parse_date(day) for day in _list(data, "holidays")),
             _parse_zone(data.get("timezone")),
         )
 
@@ -151,16 +151,15 @@ def _parse_date(day: object) -> date:
     if isinstance(day, date) and not isinstance(day, datetime):
         return day
     try:
-        return date.fromisoformat(str(day))
+        if isinstance(day, str) and date.fromisoformat(day).isoformat() == day:
+            return date.fromisoformat(day)
     except ValueError:
-        raise ValueError(f"holidays: {day!r} is not a date such as 2026-12-25") from None
+        pass
+    raise ValueError(f"holidays: {day!r} is not a date such as 2026-12-25")
 
 
 def _parse_zone(name: object) -> ZoneInfo:
     try:
         return ZoneInfo(str(name))
-    except (ValueError, OSError):
-        pass
-    except KeyError:  # ZoneInfoNotFoundError
-        pass
-    raise ValueError(f"timezone: {name!r} is not a time zone of this machine, such as Europe/Madrid")
+    except (ValueError, OSError, KeyError):  # A KeyError is ZoneInfo's "not found", an OSError its folder.
+        raise ValueError(f"timezone: {name!r} is not a time zone of this machine, such as Europe/Madrid") from None

@@ -26,7 +26,7 @@ RULES = Rules(POINTS)
 LIVE, SPOOF = Liveness("live", 0.9, "passive"), Liveness("spoof", 0.1, "passive")
 PENDING, OFF = Liveness("pending", 0.5, "passive"), Liveness("off", 0.0, "")
 FREE = PersonRules()
-WALL = 1_795_000_000.0  # Wednesday 2026-11-18, 12:26:40 UTC
+WALL = 1_795_000_000.0  # Wednesday 2026-11-18, 11:06:40 UTC
 
 
 def face(
