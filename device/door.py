@@ -26,7 +26,7 @@ from device.access.keeperlink import KeeperLink
 from device.access.liveness import open_liveness
 from device.access.lock import KeeperLock, Lock
 from device.access.policy.observation import Now
-from device.access.policy.rules import Rules, Thresholds
+from device.access.policy.rules import Rules
 from device.access.policymemory import PolicyMemory
 from device.access.quality import Limits
 from device.access.recognizer import Recognizer
@@ -37,7 +37,7 @@ from device.capture.tamper import TamperWatch
 from device.configfile import resolve_path
 from device.datatypes import Box, Event, Frame
 from device.detection.zones import Polygon
-from device.errors import ConfigError, InputError
+from device.errors import ConfigError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, find_bundle, load_bundle
 from device.loop import GLANCE_S
@@ -53,6 +53,7 @@ KEEPER = "lock"
 MOCK_PIN = 17
 """What the mock moves where no pin is named."""
 LIVENESS_OFF = "door.liveness is off: a photo of somebody who may come in opens this door"
+NO_LOCK = "door.lock.driver is mock: no lock is moved"
 
 
 @dataclass(slots=True)
@@ -114,12 +115,12 @@ def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: b
     detector = open_detector(place_of(door.detector, base), door.threads)
     bundle, recognizer = open_embedder(door, base)
     in_zone = zone(door)
-    rules = rules_of(door, bundle)
-    gallery = open_gallery(folder, bundle)
+    rules = rules_of(door, recognizer)
+    gallery = open_gallery(folder, recognizer)
     liveness = open_liveness(door.liveness, door.threads)
     for sentence in liveness.faults:
         log.error("%s", sentence)
-    warnings = [LIVENESS_OFF] if door.liveness == "off" else []
+    warnings = warnings_of(door)
     for sentence in warnings:
         log.warning("%s", sentence)
     audit = Audit.open(folder / AUDIT)
@@ -186,6 +187,12 @@ class CheapLook:
         return [*self._motion.finish(self._last), *(self._tamper.finish(self._last) if self._tamper else ())]
 
 
+def warnings_of(door: settings.Door) -> list[str]:
+    """What the owner must know of these settings, at the start, in `check` and on the page."""
+    asked = {LIVENESS_OFF: door.liveness == "off", NO_LOCK: door.lock.driver == "mock"}
+    return [sentence for sentence, holds in asked.items() if holds]
+
+
 def place_of(bundle: str | None, base: Path) -> str | None:
     """A bundle as it is looked for: a bare name, or a folder relative to the configuration."""
     return bundle if bundle is None or "/" not in bundle else str(resolve_path(bundle, base))
@@ -197,10 +204,10 @@ def open_embedder(door: settings.Door, base: Path) -> tuple[Bundle, Recognizer]:
     return bundle, Recognizer(bundle, open_interpreter(bundle, threads=door.threads))
 
 
-def open_gallery(folder: Path, bundle: Bundle) -> Gallery:
+def open_gallery(folder: Path, recognizer: Recognizer) -> Gallery:
     """The gallery of a state folder, made where there is none: then nobody is known yet. Raises InputError."""
     path = folder / GALLERY
-    return Gallery.open(path, find_key(path, create=True), bundle.manifest.files[0].sha256, create=True)
+    return Gallery.open(path, find_key(path, create=True), recognizer.model_sha256, create=True)
 
 
 def zone(door: settings.Door) -> Callable[[Box, int, int], bool]:
@@ -211,37 +218,21 @@ def zone(door: settings.Door) -> Callable[[Box, int, int], bool]:
     return lambda box, width, height: ((box[0] + box[2]) / 2 / width, (box[1] + box[3]) / 2 / height) in polygon
 
 
-def rules_of(door: settings.Door, bundle: Bundle) -> Rules:
+def rules_of(door: settings.Door, recognizer: Recognizer) -> Rules:
     """The policy's rules out of the configuration and the embedder's measured thresholds.
 
     Raises:
-        InputError: the bundle was not measured.
-        ConfigError: the rules make no sense together.
+        ConfigError: the embedder was not measured, or the rules make no sense together.
     """
     try:
         return Rules(
-            thresholds=measured(bundle),
+            thresholds=recognizer.thresholds,
             target_fmr=door.target_fmr,
             liveness_required=door.liveness != "off",
             **door.policy.model_dump(),
         )
     except ValueError as error:
-        raise ConfigError(f"door.policy: {error}") from None
-
-
-def measured(bundle: Bundle) -> Thresholds:
-    """(FMR, cosine) as a bundle's manifest has them, the highest FMR first. Raises InputError for fewer than two."""
-    points = {
-        float(key.removeprefix("fmr_")): float(value)
-        for key, value in bundle.manifest.thresholds.items()
-        if key.startswith("fmr_")
-    }
-    if len(points) < 2:
-        raise InputError(
-            f"{bundle.path} has {len(points)} thresholds fmr_…, a door needs two or more: use a bundle whose export "
-            "measured them"
-        )
-    return tuple(sorted(points.items(), reverse=True))
+        raise ConfigError(f"door.policy, with the embedder {recognizer.name}: {error}") from None
 
 
 def keeper_settings(lock: settings.Lock, folder: Path) -> KeeperSettings:

@@ -11,6 +11,7 @@ from typing import Any
 
 from device.access.audit import Audit, AuditError
 from device.access.auditrecord import AuditRecord
+from device.access.identification import accepts
 from device.access.inputs import Contact, DoorWatch, Inputs
 from device.access.lock import Lock, LockMovement
 from device.access.policy.decision import Decision
@@ -18,7 +19,6 @@ from device.access.policy.machine import close, decide
 from device.access.policy.observation import DoorFacts, Now, Observation
 from device.access.policy.rules import Rules
 from device.access.policy.state import State
-from device.access.policy.thresholds import threshold
 from device.access.policymemory import PolicyMemory
 from device.access.signals import Signals
 from device.datatypes import AccessDecision, AuditHead, DoorAlarm, DoorState, Event, Frame, LockMoved, Match
@@ -120,11 +120,9 @@ class Enforcer:
         known = self._state.tracks.get(track)
         return known is not None and known.phase in ("spent", "granted")
 
-    def recognises(self, match: Match) -> bool:
+    def recognises(self, match: Match | None) -> bool:
         """Whether a match is good enough to call the face by that person's name."""
-        rules = self._rules
-        needed = threshold(rules.thresholds, rules.target_fmr, match.gallery).cosine
-        return match.similarity >= needed and match.similarity - match.runner_up >= rules.runner_up_margin
+        return accepts(match, self._rules)
 
     def _judge(self, camera: str, seen: Observation, now: Now, started_s: float) -> list[Event]:
         inputs = self._inputs.read()

@@ -249,7 +249,7 @@ class DoorUnit:
     def _face(self, look: _Look, names: Mapping[str, str]) -> FaceSeen:
         outcome = self._enforcer.outcomes.get(look.track.id)
         match = look.match
-        known = match is not None and self._enforcer.recognises(match)
+        known = match if self._enforcer.recognises(match) else None
         fields: dict[str, Any] = _told(outcome)
         return FaceSeen(
             track=look.track.id,
@@ -257,9 +257,9 @@ class DoorUnit:
             confidence=look.track.face.confidence,
             in_zone=look.in_zone,
             quality=look.quality,
-            person=match.person if match is not None and known else "",
-            name=names.get(match.person, "") if match is not None and known else "",
-            similarity=match.similarity if match is not None else None,
+            person=known.person if known else "",
+            name=names.get(known.person, "") if known else "",
+            similarity=match.similarity if match else None,
             liveness=look.liveness,
             prompt=self._eyes.liveness.prompt(look.track.id),
             **fields,
