@@ -13,7 +13,7 @@ FORMAT = b"sereno-audit-1"
 """First field of what is hashed: another form of record can never be taken for this one."""
 GENESIS = bytes(32)
 """`prev` of the first record."""
-KINDS = ("begin", "start", "stop", "decision", "lock", "admin", "clock", "fault")
+KINDS = ("begin", "start", "stop", "decision", "lock", "door", "admin", "clock", "fault")
 """What the door unit writes; `begin` is the first record of each log and names it."""
 _KIND = re.compile(r"[a-z][a-z-]{0,31}")
 _NAMES = {"name", "names"}
