@@ -149,17 +149,41 @@ class AtTheDoor(RuleBasedStateMachine):
         self.look((shown,), 0.0)
         self.m = before
 
-    @rule(rules=st.sampled_from(ALL_RULES), people=st.integers(0, 60))
+    @rule(rules=st.sampled_from(ALL_RULES), people=st.sampled_from([3, 3, 0, 60]))
     def change_the_rules(self, rules: Rules, people: int) -> None:
         self.rules, self.people = rules, people
 
-    @rule(contact=st.sampled_from(["open", "closed", "absent"]), tampered=st.sampled_from([False, False, True]))
-    def touch_the_door(self, contact: str, tampered: bool) -> None:
-        self.door = DoorFacts(contact, tampered)  # type: ignore[arg-type]
+    @rule(contact=st.sampled_from(["open", "closed", "absent", "absent"]))
+    def touch_the_door(self, contact: str) -> None:
+        self.door = DoorFacts(contact)  # type: ignore[arg-type]
 
-    @rule(fault=st.sampled_from(["", "", "no model"]))
-    def break_something(self, fault: str) -> None:
+    @rule(shown=good_face, fault=st.sampled_from(["", "no model"]), frames=st.integers(1, 3))
+    def break_something_for_a_while(self, shown: FaceView, fault: str, frames: int) -> None:
         self.fault = fault
+        self.door = DoorFacts(self.door.contact, tampered=not fault)
+        self.stand_still([shown], frames)
+        self.fault = ""
+        self.door = DoorFacts(self.door.contact)
+
+    @rule(
+        similarity=st.sampled_from([0.48, 0.6]),
+        state=st.sampled_from(["live", "live", "spoof"]),
+        track=st.integers(1, 3),
+    )
+    def attack(self, similarity: float, state: str, track: int) -> None:
+        """Somebody somewhat like ana, or a picture of her, for as long as it takes, and away."""
+        shown = FaceView(
+            track,
+            True,
+            900.0,
+            (),
+            Match("ana", similarity, 0.1, 3),
+            Liveness(state, 0.5, "passive"),  # type: ignore[arg-type]
+            PersonRules(),
+        )
+        self.look((), 1.1)
+        self.stand_still([shown], 4)
+        self.look((), 1.1)
 
     @rule(reboot=st.booleans(), wall_s=st.sampled_from([0.0, 10.0, -3600.0, 1e6]), trusted=st.booleans())
     def restart(self, reboot: bool, wall_s: float, trusted: bool) -> None:
