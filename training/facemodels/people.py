@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from device.errors import ConfigError, InputError
-from export.datasets.folders import photos
+from export.datasets.folders import photos, subfolders
 from export.face_crops import Photo, find_photos
 from export.face_identities import chosen_aside, plain_name
 
@@ -81,9 +81,10 @@ def gather(known: Path, unknown: Path, aside: Path | None, enrol: int, seed: int
 
 
 def _strangers(folder: Path) -> list[Photo]:
-    """A folder for each, or photos of one each."""
-    loose = photos(folder) if folder.is_dir() else []
-    return [Photo(path, path.stem) for path in loose] if loose else find_photos(folder)
+    """A folder for each, or photos of one each where there are no folders."""
+    if folder.is_dir() and not any(photos(person) for person in subfolders(folder)):
+        return [Photo(path, path.stem) for path in photos(folder)]
+    return find_photos(folder)
 
 
 def _quarter(people: Sequence[str], seed: int) -> set[str]:
