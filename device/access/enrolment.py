@@ -19,6 +19,10 @@ from device.errors import InputError
 
 MAIN_FACE = 0.5
 """A second face of this share of the main one's height makes a photo nobody's in particular."""
+AGREE_FMR = 1e-4
+"""Photos agree from the threshold of this rate on. Of 2,130 photos of 328 people it refuses 10, two of which are known
+to show somebody else; of 2,572 strangers slipped in among two to five good photos it lets none in (8 at 1e-3, 58 at
+1e-2)."""
 LIMITS = Limits(size_px=40)
 """What a photo must be for enrolling; `confidence` is the detector's own."""
 
@@ -90,7 +94,7 @@ def agreeing(
 
     Args:
         photos: in any order.
-        threshold: cosine similarity from which on a photo may be the same person's: a lenient one (FMR 1e-2).
+        threshold: cosine similarity from which on two photos are one person's: see `AGREE_FMR`.
         known: the person's template, unit length, where there is one.
     Raises:
         InputError: no more than half of the photos agree with each other: nobody can tell whose they are.

@@ -278,8 +278,9 @@ class Gallery:
         self, connection: sqlite3.Connection, person: Person, template: Template, crops: Iterable[bytes]
     ) -> None:
         self._refuse_taken(person)
-        if person.id in self._loaded.ids:
-            raise InputError(f"the id {person.id} is in the gallery {self.path} already, as another person's")
+        if person.id in self._loaded.people:
+            there = self._loaded.people[person.id].name
+            raise InputError(f"{person.name!r} is in the gallery {self.path} already, as {there!r} (id {person.id})")
         sealed = self.vault.seal_person(person), self.vault.seal_template(person.id, template)
         connection.execute("INSERT INTO person VALUES (?, ?, ?)", (person.id, *sealed))
         self._put_crops(connection, person.id, crops)
@@ -312,8 +313,7 @@ class Gallery:
 
     def _readable(self) -> _Loaded:
         with self.store.lock:
-            if self.store.reopen_if_replaced():
-                self._loaded = _Loaded()
+            self.store.require_same_file()
             if self._loaded.version != self.store.version():
                 self._loaded = _Loaded()
                 self._require()

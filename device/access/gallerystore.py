@@ -101,15 +101,14 @@ class GalleryStore:
         if version < len(MIGRATIONS):
             migrate(connection, version)
 
-    def reopen_if_replaced(self) -> bool:
-        """Whether the path names another file than it did, which is then open. Raises InputError where it is gone."""
-        found = self._look()
-        if found == self._file:
-            return False
-        self.close()
-        self._connection = self._connect()
-        self._file = found
-        return True
+    def require_same_file(self) -> None:
+        """Raises InputError where the path names no file any more, or another than the one that is open."""
+        if self._look() != self._file:
+            # SQLite would play this file's log into that one.
+            raise InputError(
+                f"the gallery {self.path} was replaced while it was in use: stop every sereno, put the right file "
+                f"there, remove {self.path.name}-wal and {self.path.name}-shm, and start again"
+            )
 
     def version(self) -> tuple[int, int]:
         """What changes when the file was changed: by another connection, by this one."""

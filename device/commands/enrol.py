@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 CONSENT = """\
 From photos of {who} a template of the face is computed: numbers by which {who} can be recognised. It is kept \
 encrypted in {gallery}, on this machine, to decide who may come in, until `sereno people forget` removes it. \
-{crops}{who} (for a child, a parent) must know this and agree to it, and can take it back at any time."""
+{crops}Whoever is enrolled (for a child, a parent) must know this and agree to it, and can take it back at any time."""
 CROPS = "The small aligned pictures of the face are kept there, too, encrypted, so that another model can use them. "
-LENIENT_FMR = 1e-2
-"""From the threshold of this rate on two photos may be one person's."""
 
 
 @click.command(
@@ -76,13 +74,13 @@ def enrol(
     from device.commands import facemodels
 
     wanted = _who(name, paths, source, people)
-    recognizer = facemodels.open_recognizer(model)
+    recognizer = facemodels.open_recognizer(model or file.model)
     finder = facemodels.open_detector(detector)
     consent = _consent(list(wanted), file, keep_crops, yes)
     gallery = file.enrol_with(recognizer.model_sha256)
     enroller = _Enroller(gallery, file, recognizer, finder, min_size, consent, despite_alike)
     complete = enroller.from_camera(name or "", source) if source else enroller.from_files(wanted)
-    _warn(gallery, recognizer)
+    _warn(gallery, recognizer, file.target_fmr)
     ctx.exit(0 if complete else 1)
 
 
@@ -115,7 +113,7 @@ def _consent(names: list[str], file: GalleryFile, crops: bool, yes: bool) -> Con
     from device.access.galleryrecords import Consent
     from device.errors import ConfigError
 
-    who = names[0] if len(names) == 1 else f"each of {len(names)} people"
+    who = names[0] if len(names) == 1 else f"these {len(names)} people"
     text = CONSENT.format(who=who, gallery=file.path, crops=CROPS if crops else "")
     click.echo(text, err=True)
     if not yes:
@@ -196,7 +194,7 @@ class _Enroller:
 
     def _accept(self, looked: Iterable[Verdict], known: Person | None, refused: list[Refused]) -> list[Accepted]:
         """Photos that are good, agree, and are nobody else's; the others go to `refused`. Raises InputError."""
-        from device.access.enrolment import Accepted, agreeing, others_than
+        from device.access.enrolment import AGREE_FMR, Accepted, agreeing, others_than
 
         accepted: list[Accepted] = []
         for verdict in looked:
@@ -205,7 +203,7 @@ class _Enroller:
             else:
                 refused.append(verdict)
         template = self.gallery.template(known.id).unit if known else None
-        accepted, odd = agreeing(accepted, self.recognizer.threshold(LENIENT_FMR), template)
+        accepted, odd = agreeing(accepted, self.recognizer.threshold(AGREE_FMR), template)
         refused += odd
         if accepted and not self.despite_alike:
             accepted, doubles = others_than(accepted, self.gallery, self._surely(), known.id if known else None)
@@ -214,7 +212,7 @@ class _Enroller:
 
     def _surely(self) -> float:
         """The similarity from which on the door takes a face for somebody."""
-        return _door_threshold(self.recognizer, len(self.gallery.people())).cosine
+        return _door_threshold(self.recognizer, self.file.target_fmr, len(self.gallery.people())).cosine
 
     def _keep(self, known: Person | None, name: str, accepted: list[Accepted]) -> int:
         """Into the gallery with it. Returns on how many photos the template rests. Raises InputError."""
@@ -231,10 +229,10 @@ class _Enroller:
         return put(person, embeddings, crops).photos
 
 
-def _warn(gallery: Gallery, recognizer: Recognizer) -> None:
+def _warn(gallery: Gallery, recognizer: Recognizer, target_fmr: float) -> None:
     """Say where so many people need a rate of false matches that was never measured."""
     count = len(gallery.people())
-    needed = _door_threshold(recognizer, count)
+    needed = _door_threshold(recognizer, target_fmr, count)
     if not needed.measured:
         lowest = recognizer.thresholds[-1][0]
         _say(
@@ -245,14 +243,14 @@ def _warn(gallery: Gallery, recognizer: Recognizer) -> None:
         )
 
 
-def _door_threshold(recognizer: Recognizer, people: int) -> Threshold:
+def _door_threshold(recognizer: Recognizer, target_fmr: float, people: int) -> Threshold:
     """What the door's policy asks of a face, in a gallery of so many. Raises InputError where nothing was measured."""
     from device.access.policy.rules import Rules
     from device.access.policy.thresholds import threshold
     from device.errors import InputError
 
     try:
-        rules = Rules(recognizer.thresholds)
+        rules = Rules(recognizer.thresholds, target_fmr)
     except ValueError as error:
         raise InputError(f"the thresholds of {recognizer.name} cannot be used: {error}") from None
     return threshold(rules.thresholds, rules.target_fmr, people)

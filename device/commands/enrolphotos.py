@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from device.access.collector import Collector, Kept
 from device.access.enrolment import Accepted, PhotoJudge, Refused
+from device.capture.reader import Reader
 from device.commands.inputs import is_video, pictures, printable
 from device.commands.sourceframes import next_image, open_reader
 from device.datatypes import Image
@@ -51,8 +52,7 @@ class Judges:
         reader = open_reader(source, CAMERA_FPS)
         try:
             reader.start()
-            images = iter(lambda: next_image(reader), None)
-            yield from self._moving(shown, enumerate(images))
+            yield from self._moving(shown, enumerate(_images(reader)))
         except KeyboardInterrupt:
             return
         finally:
@@ -93,6 +93,11 @@ class Judges:
                 f"{count} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
             )
             yield Refused(f"{name}, some frames", told)
+
+
+def _images(reader: Reader) -> Iterator[Image]:
+    while (image := next_image(reader)) is not None:
+        yield image
 
 
 LIKE = "like an earlier one"

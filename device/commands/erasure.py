@@ -18,7 +18,7 @@ EVENTS = "events.db"
 SNAPSHOTS = "snapshots"
 TABLES = {"outbox": "seq", "event": "id", "state": "topic"}
 """Tables with a payload, and by what a row is found again."""
-FIXED = frozenset({"id", "camera", "device", "type", "decision", "reason", "current_zones", "entered_zones"})
+FIXED = frozenset({"id", "camera", "device", "type", "decision", "current_zones", "entered_zones"})
 """Values that are words of the configuration or the contract: nobody's name, even where somebody is called `Front`."""
 
 

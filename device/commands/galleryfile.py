@@ -27,6 +27,10 @@ class GalleryFile:
     path: Path
     key_file: Path | None
     storage: Path
+    model: str | None = None
+    """The embedder of the door whose configuration was named; None: none was."""
+    target_fmr: float = 1e-4
+    """The rate at which that door may take a stranger for somebody, `door.target_fmr`."""
 
     def key(self, *, create: bool = False) -> bytes:
         """Its key; see `device.access.gallerykey.find_key`. Raises InputError."""
@@ -101,4 +105,9 @@ def choose(gallery: Path | None, key_file: Path | None, config_path: Path | None
     from device import configfile
 
     storage = configfile.storage_of(config_path)
-    return GalleryFile(gallery or storage / NAME, key_file, storage)
+    path = gallery or storage / NAME
+    if config_path is None:
+        return GalleryFile(path, key_file, storage)
+    door = configfile.load(config_path, secrets=False).door
+    model = door.model if "/" not in door.model else str(configfile.resolve_path(door.model, config_path.parent))
+    return GalleryFile(path, key_file, storage, model, door.target_fmr)

@@ -138,7 +138,9 @@ def forget(name: str, file: GalleryFile) -> None:
     cleared = erase(file.storage, known_as) if known_as else 0
     if not person_id and not cleared:
         raise InputError(f"nobody called {name!r} is in the gallery {file.path}, and no message or event names them")
-    click.echo(f"{name} is forgotten." + (f" The name stood in {cleared} messages and events." if cleared else ""))
+    click.echo(
+        f"{known_as or name} is forgotten." + (f" The name stood in {cleared} messages and events." if cleared else "")
+    )
 
 
 def _whom(name: str, file: GalleryFile) -> tuple[str, str]:

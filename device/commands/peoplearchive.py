@@ -88,7 +88,7 @@ def reembed(file: GalleryFile, model: str | None, drop: bool) -> None:
     from device.errors import InputError
 
     gallery = file.look_after()
-    recognizer = facemodels.open_recognizer(model)
+    recognizer = facemodels.open_recognizer(model or file.model)
     if recognizer.model_sha256 == gallery.vault.model:
         click.echo(f"{file.path} is of this model already: nothing to do.")
         return
