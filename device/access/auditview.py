@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from device.access.auditrecord import AuditRecord
 
 COLUMNS = ("seq", "time", "kind", "decision", "person", "name", "reason", "similarity", "liveness", "detail")
-SHOWN = ("act", "state", "cause", "alarms", "jump_s", "back_s", "detail", "summed")
+SHOWN = ("act", "state", "of", "cause", "alarms", "jump_s", "back_s", "detail", "summed")
 """What of other bodies goes into the column `detail`."""
 WORDS = {
     "es": ("Acceso permitido", "Acceso denegado", "Desconocido"),
@@ -57,6 +57,8 @@ def row(record: AuditRecord, names: Mapping[str, str]) -> dict[str, Any]:
     """A record as a table shows it. `names` are by person id; who was forgotten has none."""
     body = record.content
     person = str(body.get("person") or "")
+    if record.kind != "decision" and "decision" in body:
+        body["of"] = body.pop("decision")  # The number of the decision that a movement of the lock rests on.
     detail = ", ".join(f"{key} {_text(body[key])}" for key in SHOWN if body.get(key) not in (None, "", [], 1))
     return {
         "seq": record.seq,

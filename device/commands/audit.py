@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from device.commands.galleryfile import AUDIT, NAME, GalleryFile
+from device.commands.galleryfile import AUDIT, choose
 from device.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def audit() -> None:
 @audit.command()
 @log_options
 @click.option("--gallery", type=click.Path(path_type=Path, dir_okay=False), help="The gallery that knows the names.")
+@click.option("--key", "key_file", type=click.Path(path_type=Path, dir_okay=False), help="The gallery's key.")
 @click.option("--since", callback=_moment, metavar="WHEN", help="From then on: 2026-11-22, 2026-11-22T18:30, 2h, 7d.")
 @click.option("--until", callback=_moment, metavar="WHEN", help="Before then.")
 @click.option("--person", default="", help="Of one person, by name or id.")
@@ -81,6 +82,7 @@ def show(
     folder: Path,
     config_path: Path | None,
     gallery: Path | None,
+    key_file: Path | None,
     since: float | None,
     until: float | None,
     person: str,
@@ -95,7 +97,7 @@ def show(
     from device.access import auditview
     from device.access.audit import FILE, read
 
-    names = _names(config_path, gallery)
+    names = _names(config_path, gallery, key_file)
     ids = {name.casefold(): known for known, name in names.items()}
     chosen = auditview.Filter(since, until, ids.get(person.casefold(), person), decision or "", reason, kind, limit)
     records = auditview.select(read(folder / FILE), chosen)
@@ -110,16 +112,16 @@ def show(
         click.echo(line)
 
 
-def _names(config_path: Path | None, gallery: Path | None) -> Mapping[str, str]:
+def _names(config_path: Path | None, gallery: Path | None, key_file: Path | None) -> Mapping[str, str]:
     """Names by id; none, and a word about it, where the gallery cannot be read: the log is readable all the same."""
-    from device import configfile
-
-    storage = configfile.storage_of(config_path)
-    file = GalleryFile(gallery or storage / NAME, None, storage)
+    file = choose(gallery, key_file, config_path)
     if gallery is None and not file.path.exists():
         return {}
     try:
-        return file.look_after().names()
+        opened = file.look_after()
+        names = opened.names()
+        opened.close()
+        return names
     except InputError as error:
         if gallery is not None:
             raise
