@@ -14,7 +14,7 @@ from device.access.policy.observation import (
 from device.access.policy.rules import Rules
 from device.access.policy.schedule import ALWAYS, NEVER, Schedule
 from device.access.policy.state import State
-from device.access.policy.thresholds import Threshold, corrected_fmr, threshold
+from device.access.policy.thresholds import Threshold, corrected_fmr, measured_points, threshold
 
 __all__ = [
     "ALWAYS",
@@ -36,5 +36,6 @@ __all__ = [
     "close",
     "corrected_fmr",
     "decide",
+    "measured_points",
     "threshold",
 ]

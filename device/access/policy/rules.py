@@ -71,6 +71,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         """Raises ValueError, naming the rule, where a value makes no sense."""
+        object.__setattr__(self, "thresholds", tuple((float(fmr), float(cosine)) for fmr, cosine in self.thresholds))
         _check_thresholds(self.thresholds)
         _check(0 < self.target_fmr < 1, "target_fmr", self.target_fmr, "between 0 and 1, both excluded")
         _check(self.agreeing_frames >= 1, "agreeing_frames", self.agreeing_frames, "at least 1")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from device.access.policy.rules import Thresholds
+
+PREFIX = "fmr_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,22 @@ class Threshold:
     cosine: float
     fmr: float
     measured: bool
+
+
+def measured_points(thresholds: Mapping[str, Any]) -> Thresholds:
+    """What a recogniser's bundle measured, for `Rules.thresholds`.
+
+    Args:
+        thresholds: the manifest's, in which `fmr_1e-4` is the cosine at an FMR of 1e-4; other keys are left out.
+    Raises:
+        ValueError: such a key carries no rate, or no number.
+    """
+    named = {key: cosine for key, cosine in thresholds.items() if key.startswith(PREFIX)}
+    try:
+        points = [(float(key.removeprefix(PREFIX)), float(cosine)) for key, cosine in named.items()]
+    except (TypeError, ValueError):
+        raise ValueError(f"thresholds: {named!r} are not cosines named after their FMR, such as fmr_1e-4") from None
+    return tuple(sorted(points, reverse=True))
 
 
 def corrected_fmr(target_fmr: float, people: int) -> float:

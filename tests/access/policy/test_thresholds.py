@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from device.access.policy import Rules, corrected_fmr, threshold
+from device.access.policy import Rules, corrected_fmr, measured_points, threshold
 from tests.access.policy.scene import POINTS, RULES
 
 
@@ -154,3 +154,15 @@ def test_ok__the_defaults_are_those_of_the_specification() -> None:
     assert (rules.several_people, rules.grant_while_open, rules.without_clock) == ("recognised", False, "deny")
     assert (rules.lockout_after, rules.lockout_base_s, rules.lockout_max_s, rules.forgive_s) == (5, 30.0, 900.0, 3600.0)
     assert rules.summary_s == 60.0
+
+
+def test_ok__the_points_of_a_bundle() -> None:
+    thresholds = {"fmr_1e-3": 0.35, "fmr_1e-5": 0.5, "confidence": "high", "fmr_1e-4": 0.42, "fmr_1e-2": 0.25}
+    assert measured_points(thresholds) == POINTS
+    assert Rules([list(point) for point in POINTS]) == RULES  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("thresholds", [{"fmr_low": 0.4}, {"fmr_1e-4": "high"}, {"fmr_1e-4": None}])
+def test_fail__a_bundle_without_points(thresholds: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^thresholds: .* are not cosines named after their FMR, such as fmr_1e-4$"):
+        measured_points(thresholds)
