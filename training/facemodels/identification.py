@@ -13,7 +13,10 @@ from export.face_scores import Array, Interval, Labels
 from training.facemodels.trials import People, Scores, draw_trial, score_trial
 
 FPIRS = (0.01, 0.001)
-"""Of so many strangers' photos one is given a name."""
+"""Shares of strangers' photos that are given a name: FNIR is told where so many are."""
+
+SET_FOR = (0.01, 0.001, 0.0001)
+"""FPIRs that thresholds are set for beforehand; the last is the door's own target."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def identify(
     spread = _Bootstrap(people, draws, seed)
     persons = [trial.people[trial.owners] for trial in trials]
     corrected = {}
-    for fpir in FPIRS:
+    for fpir in SET_FOR:
         at = threshold(points, fpir, size)
         fixed = [at.cosine] * galleries
         measured, missed = spread.fpir(scores, fixed), spread.fnir(scores, persons, fixed, None)

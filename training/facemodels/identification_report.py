@@ -14,7 +14,7 @@ from device.inference.manifest import Bundle, find_bundle, load_bundle
 from export.face_crops import Aligner, Crops, aligned_crops, find_photos
 from export.face_verification import FaceFigures, embed_all, figures, rate_name
 from export.lfw import read_folds
-from training.facemodels.identification import FPIRS, Identification, identify
+from training.facemodels.identification import FPIRS, SET_FOR, Identification, identify
 from training.facemodels.trials import People
 from training.reporting.page import Report
 from training.reporting.plots import lines
@@ -128,7 +128,7 @@ def _add_identification(report: Report, found: Sequence[Identification]) -> None
         series, xlabel="people in the gallery", ylabel="FNIR", scales=("log", "linear"),
         bands={name: (low, high) for name, (low, high) in bands.items()},
     )  # fmt: skip
-    report.picture("gallery-size", picture, "FNIR by size of the gallery, with 95 % intervals.")
+    report.picture("gallery-size", picture, "FNIR (0 to 1) by size of the gallery, with 95 % intervals.")
     curves = {f"{one.size} people": one.curve for one in found}
     shown = lines(curves, xlabel="FPIR", ylabel="FNIR", scales=("log", "linear"))
     report.picture("fnir-fpir", shown, "Below and left is better; mean over the galleries of a size.")
@@ -142,7 +142,7 @@ def _with_range(rate: Any) -> str:
 def _add_corrected(report: Report, found: Sequence[Identification], bundle: Bundle) -> None:
     lowest = lowest_measured(bundle)
     rows = []
-    for fpir in FPIRS:
+    for fpir in SET_FOR:
         for one in found:
             set_for = one.corrected[fpir]
             below = " (extrapolated)" if set_for.fmr < lowest * (1 - 1e-9) else ""
