@@ -76,7 +76,7 @@ def without_evidence(track: TrackState) -> TrackState:
     """The track once other rules or another gallery hold: where it was, but only a grant stays proven."""
     if track.phase == "granted":
         return track
-    return replace(track, votes=(), fresh=0, tallies={}, best=None, held=None, proven="", proven_s=-math.inf)
+    return replace(track, votes=(), fresh=0, tallies={}, best=None, held=None, proven_s=-math.inf)
 
 
 def is_near_nobody(track: TrackState) -> bool:

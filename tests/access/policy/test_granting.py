@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import pytest
@@ -173,30 +172,6 @@ def test_fail__a_match_without_a_person() -> None:
     assert unnamed.match is not None
     unnamed = replace(unnamed, match=replace(unnamed.match, person=""))
     assert Door().until_decided(unnamed).reason == "unknown"
-
-
-def test_fail__other_rules_begin_the_evidence_anew() -> None:
-    door = Door()
-    door.watch(face(), frames=2)
-    door.rules = replace(RULES, near_margin=0.07)
-    assert door.watch(face(), frames=2) == []
-    assert door.see(face())[0].frames == 3
-
-
-def test_fail__another_gallery_begins_the_evidence_anew() -> None:
-    door = Door()
-    door.watch(face(), frames=2)
-    door.people = 2
-    assert door.watch(face(), frames=2) == []
-    door.rules = copy.copy(RULES)  # Equal rules are the same rules.
-    assert door.see(face())[0].granted
-
-
-def test_ok__a_grant_outlives_other_rules() -> None:
-    door = Door()
-    door.watch(face())
-    door.rules = replace(RULES, near_margin=0.07)
-    assert door.watch(face(), frames=20) == []
 
 
 def test_ok__the_state_that_was_given_is_left_as_it_was() -> None:

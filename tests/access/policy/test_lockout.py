@@ -319,3 +319,13 @@ def test_fail__a_record_that_lacks_something_locks_out(key: str) -> None:
 def test_ok__no_strikes_at_all_is_a_good_record_too() -> None:
     state = State.restore({**GOOD, "strikes": 0, "locked_s": 0.0}, Door().now)
     assert state.persistent() == {}
+
+
+def test_ok__a_restart_in_the_same_moment_keeps_the_record() -> None:
+    now = replace(Door().now, monotonic_s=GOOD["monotonic_s"], wall_s=WALL + 5)
+    assert State.restore(GOOD, now).persistent() == GOOD
+
+
+def test_fail__half_a_second_of_distrust_is_kept() -> None:
+    record = {**GOOD, "strikes": 0, "locked_s": 0.5}
+    assert State.restore(record, Door().now).persistent() == record

@@ -190,6 +190,7 @@ def test_ok__as_data() -> None:
         "holidays": ["2026-01-06", "2026-12-25"],
     }
     assert (ALWAYS.as_data(), NEVER.as_data()) == ("always", "never")
+    assert Schedule("never", zone=ZoneInfo(MADRID)).as_data() == "never"
 
 
 def test_ok__dates_as_yaml_reads_them() -> None:
@@ -256,5 +257,5 @@ def test_ok__the_bounds_of_a_window() -> None:
 
 
 def test_fail__windows_without_a_zone() -> None:
-    with pytest.raises(ValueError, match=r"^timezone: a schedule with windows needs one"):
+    with pytest.raises(ValueError, match=r"^timezone: a schedule with windows needs one, such as Europe/Madrid$"):
         Schedule("weekly")

@@ -36,7 +36,7 @@ def test_ok__a_summary_when_the_minute_is_over() -> None:
     assert (summary.attempt, summary.track, summary.granted, summary.ended) == (0, 0, False, "summary")
     assert (summary.reason, summary.summed, summary.frames, summary.person) == ("unknown", 1, 0, "")
     assert (summary.similarity, summary.liveness, summary.check, summary.gallery) == (None, None, "", 1)
-    assert not summary.strike
+    assert summary.strike is False
     assert summary.detail == ""
     assert passer_by(door).summed == 0
     assert [decision.summed for decision in door.tick(step=60.0)] == [1]
