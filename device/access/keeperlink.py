@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 START_S = 10.0
 """A keeper that has not claimed its pins by then is faulty."""
 CLOSE_S = 3.0
-RESTART_S = 2.0
-"""Pause before a keeper that failed is started again; one that had worked is followed at once."""
+RESTART_S = (2.0, 60.0)
+"""Pause before a keeper that failed is started again, and up to what it grows; one that had worked is followed at once.
+"""
 SETTINGS_FILE = "keeper.json"
 """Beside the journal; for `python -m device.access.keeper --rest FILE`."""
 
@@ -47,10 +48,12 @@ class KeeperLink:
         self._closed = False
         self._unread = b""
         self._start_at = 0.0
+        self._pause_s = RESTART_S[0]
+        self._said = ""
         self._start()
         self._wait(START_S, lambda: not self.fault or self._process is None)
         if self.fault:
-            log.error("the lock is faulty: %s", self.fault)
+            self._say(self.fault)
 
     @property
     def pid(self) -> int | None:
@@ -96,11 +99,18 @@ class KeeperLink:
             self.movements.append(
                 {"unlocked": False, "cause": "keeper-lost", "authorisation": self._authorisation, **_now()}
             )
-        self._start_at = time.monotonic() + RESTART_S
+        self._start_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, RESTART_S[1])
         if worked and not self._closed:
             # At once: the kernel may keep a dead keeper's pin where it was, and the next one claims it at rest.
-            log.error("the lock is faulty: %s", sentence)
+            self._say(sentence)
             self._start()
+
+    def _say(self, sentence: str) -> None:
+        """To the log, once for each fault."""
+        if sentence != self._said:
+            log.error("the lock is faulty: %s", sentence)
+            self._said = sentence
 
     def turn(self) -> None:
         """One turn of the daemon's loop: a sign of life, the news, and a new keeper where one is due."""
@@ -169,7 +179,7 @@ class KeeperLink:
     def _take(self, news: dict[str, Any]) -> None:
         event = news.pop("event")
         if event == "ready":
-            self.fault = ""
+            self.fault, self._said, self._pause_s = "", "", RESTART_S[0]
             self.unlocked = False
             self._take_inputs(news)
         elif event == "moved":
@@ -183,7 +193,7 @@ class KeeperLink:
             self._take_inputs(news)
         elif event == "fault":
             self.fault = str(news["message"])
-            log.error("the lock is faulty: %s", self.fault)
+            self._say(self.fault)
 
     def _take_inputs(self, news: dict[str, Any]) -> None:
         self.inputs = {name: bool(news[name]) for name in ("contact", "tamper", "exit") if name in news}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from device.access.keeperlink import KeeperLink
@@ -15,6 +17,11 @@ log = logging.getLogger(__name__)
 State = Literal["locked", "unlocked", "faulty"]
 ANSWER_S = 1.0
 """A release that was not confirmed within this time is a fault; the keeper does not do it any later either."""
+
+
+PERSISTENCE = tuple(
+    Path("/sys/module") / chip / "parameters" / "persist_gpio_outputs" for chip in ("pinctrl_rp1", "pinctrl_bcm2835")
+)
 
 
 class LockError(InputError):
@@ -115,6 +122,23 @@ class KeeperLock:
     def close(self) -> None:
         """See Lock. What moved by this is still given by `poll`."""
         self._link.close()
+
+
+def outlives_its_keeper(settings: Sequence[Path] = PERSISTENCE) -> bool | None:
+    """Whether this kernel leaves a pin where it was when the process that held it is killed.
+
+    Raspberry Pi's kernels do, unless /boot/firmware/config.txt says `dtparam=strict_gpiod`: a keeper that is killed
+    with the lock released then leaves it released, until the next keeper claims the pin.
+
+    Returns:
+        None where the kernel does not say (no Raspberry Pi).
+    """
+    for path in settings:
+        try:
+            return path.read_text().strip() == "Y"
+        except OSError:
+            continue
+    return None
 
 
 class FakeLock:

@@ -19,7 +19,7 @@ from device.access.inputs import InputState, KeeperInputs
 from device.access.keeper.journal import entries
 from device.access.keeper.settings import KeeperSettings
 from device.access.keeperlink import KeeperLink
-from device.access.lock import FakeLock, KeeperLock, LockError
+from device.access.lock import FakeLock, KeeperLock, LockError, outlives_its_keeper
 from device.access.signals import KeeperSignals
 from device.system.clock import FakeClock
 
@@ -379,3 +379,10 @@ def test_ok__fake_lock() -> None:
     lock.fault = "a wire is cut"
     with pytest.raises(LockError, match="wire"):
         lock.unlock(1.0, record("b"))
+
+
+@pytest.mark.parametrize(("text", "outlives"), [("Y\n", True), ("N\n", False)])
+def test_ok__what_the_kernel_does_with_a_dead_keepers_pin(tmp_path: Path, text: str, outlives: bool) -> None:
+    (tmp_path / "persist_gpio_outputs").write_text(text)
+    assert outlives_its_keeper([tmp_path / "absent", tmp_path / "persist_gpio_outputs"]) is outlives
+    assert outlives_its_keeper([tmp_path / "absent"]) is None
