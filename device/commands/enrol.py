@@ -224,9 +224,9 @@ class _Enroller:
         crops = [png_of(photo.aligned) for photo in accepted] if self.consent.crops else []
         person = known or Person(new_id(), name, self.consent.at)
         person = replace(person, consents=(*person.consents, self.consent))
-        self.file.record("enrol", person.id, photos=len(accepted))
         put = self.gallery.add if known is None else self.gallery.extend
-        return put(person, embeddings, crops).photos
+        with self.file.recorded("enrol", person.id, photos=len(accepted)):
+            return put(person, embeddings, crops).photos
 
 
 def _warn(gallery: Gallery, recognizer: Recognizer, target_fmr: float) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,9 +48,23 @@ class GalleryFile:
             raise absent(self.path)
         return Gallery.open(self.path, self.key(), None, repair=repair)
 
+    @contextmanager
+    def recorded(self, act: str, person: str, **more: Any) -> Iterator[None]:
+        """Write to the access log what is about to be done and, where that fails, that it failed.
+
+        Raises:
+            InputError: the log cannot be written; then nothing is done.
+        """
+        self.record(act, person, **more)
+        try:
+            yield
+        except BaseException:
+            self.record(act, person, failed=True)
+            raise
+
     def record(self, act: str, person: str, **more: Any) -> None:
-        """Write an act upon the door's own gallery to its access log, before it is done; a gallery that lies elsewhere,
-        or whose storage has no log, is no door's. Raises InputError where it cannot be written."""
+        """Write an act upon the door's own gallery to its access log; a gallery that lies elsewhere, or whose storage
+        has no log, is no door's. Raises InputError where it cannot be written."""
         from device.access.audit import FILE, Audit
 
         folder = self.storage / AUDIT

@@ -114,8 +114,8 @@ def set_person(
         raise ConfigError(
             f"{person.name} would never be valid: from {_day(person.valid_from)} until {_day(person.valid_until)}"
         )
-    gallery.update(person)
-    file.record("people.set", person.id, changed=sorted(changes))
+    with file.recorded("people.set", person.id, changed=sorted(changes)):
+        gallery.update(person)
     click.echo(_line(person))
 
 
@@ -131,32 +131,23 @@ def forget(name: str, file: GalleryFile) -> None:
     from device.commands.erasure import erase
     from device.errors import InputError
 
-    known_as, person_id = _whom(name, file)
-    if person_id:
-        file.look_after(repair=True).forget(person_id)
-        file.record("people.forget", person_id)
-    cleared = erase(file.storage, known_as) if known_as else 0
-    if not person_id and not cleared:
-        raise InputError(f"nobody called {name!r} is in the gallery {file.path}, and no message or event names them")
-    click.echo(
-        f"{known_as or name} is forgotten." + (f" The name stood in {cleared} messages and events." if cleared else "")
-    )
-
-
-def _whom(name: str, file: GalleryFile) -> tuple[str, str]:
-    """Name and id of who is meant, each empty where it is not known. Raises InputError where a name is like another."""
-    from device.errors import InputError
-
+    known_as, person_id, missing = name, "", None
     try:
         person = file.look_after().find(name)
+        known_as, person_id = person.name, person.id
     except InputError as error:
-        if re.fullmatch("[0-9a-f]{16}", name):
-            return "", name
-        if "did you mean" in str(error) or not file.path.exists():
+        if not file.path.exists():
             raise
-        file.look_after()
-        return name, ""
-    return person.name, person.id
+        person_id = name if re.fullmatch("[0-9a-f]{16}", name) else ""
+        missing = error
+    if person_id:
+        # Whose record is damaged is forgotten by id.
+        file.look_after(repair=True).forget(person_id)
+    cleared = erase(file.storage, known_as)
+    if missing is not None and not person_id and not cleared:
+        raise missing
+    file.record("people.forget", person_id)
+    click.echo(f"{known_as} is forgotten." + (f" The name stood in {cleared} messages and events." if cleared else ""))
 
 
 def row(person: Person) -> dict[str, Any]:

@@ -51,8 +51,9 @@ def export_people(
     chosen = [gallery.find(name) for name in dict.fromkeys(names)] or gallery.people()
     if not chosen:
         raise InputError(f"the gallery {file.path} is empty: there is nobody to export")
-    write_archive(archive, gallery, chosen, _secret(passphrase_stdin, archive_key, new=True))
-    file.record("people.export", "", people=[person.id for person in chosen])
+    secret = _secret(passphrase_stdin, archive_key, new=True)
+    with file.recorded("people.export", "", people=[person.id for person in chosen]):
+        write_archive(archive, gallery, chosen, secret)
     click.echo(f"{len(chosen)} people are in {archive}; keep it, and what opens it, in two places.")
 
 
@@ -70,8 +71,8 @@ def import_people(archive: Path, file: GalleryFile, passphrase_stdin: bool, arch
         raise InputError(f"{archive}: there is no such file")
     model, entries = read_archive(archive, lambda _: _secret(passphrase_stdin, archive_key))
     gallery = Gallery.open(file.path, file.key(create=True), model, create=True)
-    gallery.add_all(entries)
-    file.record("people.import", "", people=[person.id for person, _, _ in entries])
+    with file.recorded("people.import", "", people=[person.id for person, _, _ in entries]):
+        gallery.add_all(entries)
     click.echo(f"{len(entries)} people were added to {file.path}.")
 
 
@@ -102,8 +103,9 @@ def reembed(file: GalleryFile, model: str | None, drop: bool) -> None:
             f"of {len(without)} people no pictures were kept ({names}): nothing was changed; with --drop they are "
             "forgotten, and can be enrolled anew"
         )
-    gallery.rebind(recognizer.model_sha256, templates)
-    file.record("people.reembed", "", people=sorted(templates), dropped=[person.id for person in without])
+    dropped = [person.id for person in without]
+    with file.recorded("people.reembed", "", people=sorted(templates), dropped=dropped):
+        gallery.rebind(recognizer.model_sha256, templates)
     click.echo(f"{len(templates)} people have templates of {recognizer.name} now, {len(without)} are forgotten.")
 
 
