@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,17 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / ".venv" / "bin" / "sereno"
 
 
-def sereno(*arguments: object, timeout_s: float = 60.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
+DEV = (sys.executable, "-m", "device")
+"""The same out of the tests' own environment, which has gpiozero's mock of the door's pins."""
+
+
+def sereno(
+    *arguments: object, timeout_s: float = 60.0, stdin: str = "", program: Sequence[object] = (PROGRAM,)
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    assert PROGRAM.exists(), "the device's environment is not set up: `make test` does"
+    assert Path(str(program[0])).exists(), "the device's environment is not set up: `make test` does"
     return subprocess.run(
-        [PROGRAM, *map(str, arguments)],
+        [*map(str, program), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -50,10 +58,10 @@ def write_config(folder: Path, source: object, **sections: Any) -> Path:
 class Daemon:
     """`sereno run`, with its stderr kept. A context manager: it is stopped with the block."""
 
-    def __init__(self, config: Path, *arguments: str) -> None:
+    def __init__(self, config: Path, *arguments: str, program: Sequence[object] = (PROGRAM,)) -> None:
         self._lines: list[str] = []
         self.process = subprocess.Popen(
-            [PROGRAM, "run", "--config", config, *arguments],
+            [*map(str, program), "run", "--config", str(config), *arguments],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,

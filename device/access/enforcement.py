@@ -89,7 +89,7 @@ class Enforcer:
         """Of the tracks that are in view, by their number."""
         self.denied: tuple[int, ...] = ()
         """Tracks whose attempt ended in a denial by the last call."""
-        audit.append("start", {"versions": dict(versions), "liveness": rules.liveness_required})
+        audit.append("start", {"versions": dict(versions), "liveness_required": rules.liveness_required})
 
     @property
     def fault(self) -> str:

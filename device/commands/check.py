@@ -43,7 +43,8 @@ class Finding:
 )
 @click.pass_context
 def check(ctx: click.Context, config_path: Path) -> None:
-    """Will it run? Tries config, storage, model, cameras, broker, page and clock; exit code 0 only if all is well."""
+    """Will it run? Tries config, storage, models, cameras, broker, page and clock; of a door its gallery, access log
+    and lock, too. The exit code is 0 only if all is well."""
     from device import configfile
     from device.commands.refusals import refuse
 
@@ -67,10 +68,15 @@ def findings(config: Config, path: Path) -> Iterator[Finding]:
     running = _running(config, base)
     if running is not None:
         yield Finding("running", None, f"already, as process {running}: what it holds may be busy below")
-    yield _try("model", lambda: _model(config, base))
+    if config.device.role == "door":
+        from device.commands.checkdoor import door_findings
+
+        yield from door_findings(config, base, running)
+    else:
+        yield _try("model", lambda: _model(config, base))
     for camera in config.cameras:
         yield _try(f"camera {camera.id}", partial(_camera, camera, base))
-        if not camera.objects:
+        if not camera.objects and config.device.role == "camera":
             yield Finding(f"camera {camera.id}", None, "its `objects` are empty: nothing that it sees makes an event")
     yield _broker(config, base) if config.mqtt.enabled else Finding("broker", None, "mqtt.enabled is false")
     yield _page(config, running) if config.web.enabled else Finding("page", None, "web.enabled is false")
