@@ -133,11 +133,16 @@ def _names(config_path: Path | None, gallery: Path | None, key_file: Path | None
 @log_options
 @click.option("--anchor", help="A file with a head of the log that was kept elsewhere, or `mqtt`: the broker's.")
 @click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The public key, kept elsewhere.")
-def verify(folder: Path, config_path: Path | None, anchor: str | None, key: Path | None) -> None:
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What the keeper of the lock wrote down.  [default: lock/journal.jsonl beside the log's folder, where it is]",
+)
+def verify(folder: Path, config_path: Path | None, anchor: str | None, key: Path | None, journal: Path | None) -> None:
     """Say whether the log is what was written: else which record is the first bad one, and what was done.
 
     Exit code 1 for a log that was tampered with. Without an anchor a log whose end was cut off, or an older copy that
-    was put back, looks like a good one.
+    was put back, looks like a good one. A lock that was released without a grant on record is told, too.
     """
     from device.access.audit import FILE, read
     from device.access.auditkey import PUBLIC_FILE, read_public
@@ -153,11 +158,32 @@ def verify(folder: Path, config_path: Path | None, anchor: str | None, key: Path
         raise InputError(
             f"the access log {path} was tampered with: {finding.how} at record {finding.seq}: {finding.detail}"
         )
+    moved = _releases(path, journal or folder.parent / "lock" / "journal.jsonl", asked=journal is not None)
     said = f"{verdict.records} records, each signed and in its place"
     if anchors:
         click.echo(f"{said}; it agrees with the anchor of record {max(head.seq for head in anchors)}.")
     else:
         click.echo(f"{said}. Truncation and rollback were not checked: that needs --anchor.")
+    if moved:
+        click.echo(moved)
+
+
+def _releases(path: Path, journal: Path, *, asked: bool) -> str:
+    """What to say of the keeper's journal; empty where there is none. Raises InputError."""
+    from device.access.audit import read
+    from device.access.auditjournal import compare
+    from device.access.keeper.journal import entries
+
+    if not journal.exists() and not asked:
+        return ""
+    try:
+        found = compare(entries(journal), read(path))
+    except OSError as error:
+        raise InputError(f"cannot read the keeper's journal {journal}: {error.strerror}") from error
+    if found.fault:
+        raise InputError(f"{journal}: {found.fault}")
+    older = f"; {found.older} from before this log" if found.older else ""
+    return f"{found.checked} releases of the lock, each by a grant on record{older}."
 
 
 def _anchors(anchor: str | None, config_path: Path | None) -> list[Head]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from device.access.audit import Audit
+from device.access.audit import Audit, read
 from device.access.auditverifier import digest
 from device.access.gallery import Gallery
 from device.access.gallerykey import find_key
@@ -194,6 +194,41 @@ def test_ok__anchor_at_the_broker(folder: Path, tmp_path: Path, broker: Mosquitt
     assert "agrees" in run(folder, "verify", "--anchor", "mqtt", "--config", config).output
     spoil(folder, "DELETE FROM record WHERE seq = 5")
     assert "truncated" in refusal(run(folder, "verify", "--anchor", "mqtt", "--config", config))
+
+
+def released(folder: Path, *entries: dict[str, Any]) -> Path:
+    """A keeper's journal beside the log."""
+    path = folder.parent / "lock" / "journal.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps({"action": "unlock", **entry}) + "\n" for entry in entries))
+    return path
+
+
+def test_ok__verify_compares_the_keepers_journal(folder: Path) -> None:
+    grant = list(read(folder / "audit.db"))[2]
+    told = {"authorisation": grant.hash.hex(), "wall": grant.wall + 1, "monotonic": 5000.0, "boot": grant.boot}
+    journal = released(folder, {"authorisation": "ab" * 32, "wall": 5.0}, told)
+    assert "1 releases of the lock, each by a grant on record; 1 from before this log." in run(folder, "verify").output
+    assert run(folder, "verify", "--journal", journal).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"authorisation": "ab" * 32}, "no grant of the log has"),
+        ({"monotonic": 1.0}, "before its grant was recorded"),
+        ({"monotonic": 1e9}, "had released it before"),
+    ],
+)
+def test_fail__lock_moved_without_a_grant(folder: Path, change: dict[str, Any], sentence: str) -> None:
+    grant = list(read(folder / "audit.db"))[2]
+    told = {"authorisation": grant.hash.hex(), "wall": grant.wall + 1, "monotonic": 1e9, "boot": grant.boot}
+    released(folder, *([told] if "before" in sentence and "had" in sentence else []), told | change)
+    assert sentence in refusal(run(folder, "verify"))
+
+
+def test_fail__journal_that_is_asked_for_must_be_there(folder: Path) -> None:
+    assert "journal" in refusal(run(folder, "verify", "--journal", folder / "none"))
 
 
 def verifier(out: Path, *anchor: Path) -> subprocess.CompletedProcess[str]:

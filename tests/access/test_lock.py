@@ -167,12 +167,13 @@ def test_ok__loop_that_turns_keeps_it(path: Path, opened: Callable[..., KeeperLi
 
 
 DAEMON = """
-import sys, time
+import subprocess, sys, time
 from pathlib import Path
 from device.access.keeper.settings import KeeperSettings
 from device.access.keeperlink import KeeperLink
 from device.access.lock import KeeperLock
 lock = KeeperLock(KeeperLink(KeeperSettings.from_json(sys.argv[1])))
+subprocess.Popen(["sleep", "3"])  # A child that outlives its parent must not hold the pipe open.
 lock.unlock(9, sys.argv[2])
 print("unlocked", flush=True)
 while True:

@@ -52,7 +52,7 @@ class LgpioLines:
                 handle: int = self._lgpio.gpiochip_open(number)
             except self._lgpio.error as error:
                 if chip is not None:
-                    raise LinesError(f"/dev/gpiochip{number} cannot be opened: {error}") from error
+                    raise LinesError(f"/dev/gpiochip{number} cannot be opened: {_said(error)}") from error
                 continue
             label = str(self._lgpio.gpio_get_chip_info(handle)[3])
             if chip is not None or label.startswith(HEADER_CHIPS):
@@ -84,7 +84,7 @@ class LgpioLines:
         except (self._lgpio.error, IndexError):
             user = ""
         by = f" (by {user})" if user else ""
-        return LinesError(f"GPIO {pin} for the {what} cannot be had: {str(error).strip(chr(39))}{by}")
+        return LinesError(f"GPIO {pin} for the {what} cannot be had: {_said(error)}{by}")
 
     def write(self, pin: int, level: int) -> None:
         """See Lines."""
@@ -162,6 +162,11 @@ def open_lgpio(chip: int | None, scratch: Path) -> LgpioLines:
             "the package lgpio is not installed, without which no pin can be moved: pip install 'sereno[pi]'"
         ) from error
     return LgpioLines(lgpio, chip)
+
+
+def _said(error: Exception) -> str:
+    """lgpio puts its words in quotes."""
+    return str(error).strip("'")
 
 
 def _chips() -> list[int]:
