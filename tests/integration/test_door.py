@@ -6,6 +6,7 @@ photo, `liveness` is off, and the door says so wherever it is asked.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import signal
@@ -228,12 +229,12 @@ def test_ok__what_a_broker_that_was_away_missed_is_told_once_after_a_kill(
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 24 MB."""
+    """A folder on a disk of 4 MB."""
     import subprocess
 
     folder = tmp_path / "small"
     folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
         pytest.skip("this machine lets nobody mount a small disk")
     yield folder
     subprocess.run(["umount", folder], check=True)
@@ -248,13 +249,9 @@ def test_fail__a_full_disk_lets_nobody_in_without_a_record(
     enrol(config, "Speaker", speaker)
     with Daemon(config, "--max-frames", "1", program=DEV) as daemon:
         assert daemon.end() == 0, daemon.said
-    with (full / "rest").open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
+    with contextlib.suppress(OSError), (full / "rest").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
     done = sereno("run", "--config", config, program=DEV)
     assert "Traceback" not in done.stderr
     # What fits into pages that were allocated before may still be written: then it is on record first.
