@@ -324,6 +324,21 @@ def test_fail__without_a_clock(wall: float, rules: PersonRules, denied: str, ign
         assert door.watch(face(rules=rules))[0].reason == reason
 
 
+@pytest.mark.parametrize(
+    ("wall", "reason"),
+    [
+        (1_704_067_200.0, "recognised"),
+        (1_704_067_199.9375, "clock"),
+        (4_102_444_799.9375, "recognised"),
+        (4_102_444_800.0, "clock"),
+    ],
+)
+def test_ok__the_years_in_which_a_clock_is_believed(wall: float, reason: str) -> None:
+    door = Door()
+    door.wall = wall - 0.375
+    assert door.watch(face(rules=PersonRules(valid_from=0.0)))[0].reason == reason
+
+
 def test_ok__the_clock_jumps_into_the_schedule() -> None:
     door = Door()
     door.wall -= 86_400

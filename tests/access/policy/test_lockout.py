@@ -159,6 +159,12 @@ def test_ok__a_thousand_strikes_do_not_overflow() -> None:
     assert strike(door).locked_s == 900.0
 
 
+def test_ok__the_exponent_is_bounded() -> None:
+    door = Door(replace(RULES, lockout_base_s=2.0**-60))
+    door.state = State.restore({**GOOD, "strikes": 5000, "locked_s": 0.0}, door.now)
+    assert strike(door).locked_s == 1.0
+
+
 def test_ok__nothing_to_keep_at_first() -> None:
     assert State().persistent() == {}
     door = Door()

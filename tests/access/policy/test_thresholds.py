@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -75,31 +76,47 @@ def test_ok__beyond_the_measured_the_steepest_slope_counts() -> None:
     assert threshold(points, 10**-5.0, 1).cosine == pytest.approx(0.35 + 0.2, abs=1e-9)
 
 
+POINT, ORDER = "a point (FMR, cosine)", "in order: each FMR lower than the last, its cosine not"
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("points", "given", "wanted"),
     [
-        ("thresholds", ()),
-        ("thresholds", ((1e-2, 0.2),)),
-        ("thresholds", ((1e-3, 0.2), (1e-2, 0.3))),
-        ("thresholds", ((1e-2, 0.2), (1e-2, 0.3))),
-        ("thresholds", ((1e-2, 0.3), (1e-3, 0.2))),
-        ("thresholds", ((1e-2, 0.3), (0.0, 0.4))),
-        ("thresholds", ((1.0, 0.3), (1e-3, 0.4))),
-        ("thresholds", ((1e-2, -1.1), (1e-3, 0.4))),
-        ("thresholds", ((1e-2, 0.3), (1e-3, 1.1))),
-        ("thresholds", ((1e-2, 0.3), (1e-3, math.nan))),
-        ("target_fmr", 0.0),
-        ("target_fmr", 1.0),
-        ("target_fmr", math.nan),
-        ("agreeing_frames", 0),
-        ("window_frames", 2),
-        ("unknown_frames", 0),
-        ("lockout_after", 0),
-        ("digest_memory", 0),
-        ("max_contrary_frames", -1),
-        ("lockout_max_s", 29.0),
+        ((), (), "two or more points (FMR, cosine)"),
+        (((1e-2, 0.2),), ((1e-2, 0.2),), "two or more points (FMR, cosine)"),
+        (((1e-3, 0.2), (1e-2, 0.3)), ((1e-3, 0.2), (1e-2, 0.3)), ORDER),
+        (((1e-2, 0.2), (1e-2, 0.3)), ((1e-2, 0.2), (1e-2, 0.3)), ORDER),
+        (((1e-2, 0.3), (1e-3, 0.2)), ((1e-2, 0.3), (1e-3, 0.2)), ORDER),
+        (((1e-2, 0.3), (0.0, 0.4)), (0.0, 0.4), POINT),
+        (((1.0, 0.3), (1e-3, 0.4)), (1.0, 0.3), POINT),
+        (((1e-2, -1.1), (1e-3, 0.4)), (1e-2, -1.1), POINT),
+        (((1e-2, 0.3), (1e-3, 1.1)), (1e-3, 1.1), POINT),
+        (((1e-2, 0.3), (1e-3, math.nan)), (1e-3, math.nan), POINT),
+    ],
+)
+def test_fail__points_that_make_no_sense(points: Any, given: Any, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(f'thresholds: {given!r} is not {wanted}')}$"):
+        Rules(points)
+
+
+BOTH_EXCLUDED, DURATION = "between 0 and 1, both excluded", "a finite number, 0 or more"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("target_fmr", 0.0, BOTH_EXCLUDED),
+        ("target_fmr", 1.0, BOTH_EXCLUDED),
+        ("target_fmr", math.nan, BOTH_EXCLUDED),
+        ("agreeing_frames", 0, "at least 1"),
+        ("window_frames", 2, "at least agreeing_frames, 3"),
+        ("unknown_frames", 0, "at least 1"),
+        ("lockout_after", 0, "at least 1"),
+        ("digest_memory", 0, "at least 1"),
+        ("max_contrary_frames", -1, "0 or more"),
+        ("lockout_max_s", 29.0, "at least lockout_base_s, 30.0"),
         *[
-            (name, value)
+            (name, value, DURATION)
             for name in (
                 "window_s",
                 "near_margin",
@@ -119,16 +136,9 @@ def test_ok__beyond_the_measured_the_steepest_slope_counts() -> None:
         ],
     ],
 )
-def test_fail__rules_that_make_no_sense(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{name}: "):
+def test_fail__rules_that_make_no_sense(name: str, value: Any, wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{name}: {value!r} is not {wanted}')}$"):
         replace(RULES, **{name: value})
-
-
-def test_fail__the_sentence_says_what_would_be_right() -> None:
-    with pytest.raises(ValueError, match=r"^window_frames: 2 is not at least agreeing_frames, 3$"):
-        replace(RULES, window_frames=2)
-    with pytest.raises(ValueError, match=r"^lockout_max_s: 29.0 is not at least lockout_base_s, 30.0$"):
-        replace(RULES, lockout_max_s=29.0)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +147,7 @@ def test_fail__the_sentence_says_what_would_be_right() -> None:
         {"agreeing_frames": 1, "window_frames": 1, "unknown_frames": 1, "lockout_after": 1, "digest_memory": 1},
         {"max_contrary_frames": 0, "window_s": 0.0, "near_margin": 0.0, "runner_up_margin": 0.0, "track_gone_s": 0.0},
         {"agreeing_frames": 5, "window_frames": 5, "lockout_base_s": 900.0},
+        {"thresholds": ((1e-2, 0.25), (1e-5, 0.5))},
         {"thresholds": ((0.5, -1.0), (1e-9, -1.0), (1e-10, 1.0)), "target_fmr": 0.999},
     ],
 )
