@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from device.access.policy import NEVER, DoorFacts, PersonRules, Schedule
+from device.access.policy import NEVER, DoorFacts, FaceView, PersonRules, Schedule
 from tests.access.policy.scene import LIVE, PENDING, RULES, SPOOF, WALL, Door, face, stranger
 
 WEEKLY = Schedule.parse({"timezone": "UTC", "windows": [{"days": ["wed"], "from": "00:00", "to": "24:00"}]})
@@ -24,6 +24,7 @@ def test_fail__a_stranger_is_unknown_after_fifteen_frames() -> None:
 def test_fail__the_unknown_stay_unknown_until_they_leave() -> None:
     door = Door()
     door.watch(stranger(), frames=15)
+    assert door.state.tracks[1].phase == "spent"
     assert door.watch(face(), frames=100) == []
     door.leave()
     assert door.watch(face())[0].granted
@@ -86,6 +87,26 @@ def test_fail__near_several_people_is_near_nobody() -> None:
     for person in ("ana", "bo", "ana", "bo"):
         door.see(face(person, 0.4))
     assert door.leave()[0].reason == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("looks", "reason", "person"),
+    [
+        ([face(liveness=PENDING)] * 3 + [face("bo", 0.4)] * 4, "near_miss", ""),
+        ([face("bo", liveness=PENDING)] * 4 + [face(similarity=0.4)] * 3, "liveness", "bo"),
+        ([face("bo", liveness=PENDING)] * 3 + [face(similarity=0.4)] * 3, "liveness", "bo"),
+        ([face(similarity=0.4)] * 3 + [face("bo", liveness=PENDING)] * 3, "liveness", "bo"),
+        ([face(similarity=0.4)] * 3 + [face("bo", liveness=PENDING)] * 2 + [face("bo", 0.4)], "near_miss", ""),
+        ([face("bo", liveness=PENDING)] * 3 + [face("ana", liveness=PENDING)] * 3, "liveness", "ana"),
+        ([face("ana", liveness=PENDING)] * 3 + [face("bo", liveness=PENDING)] * 3, "liveness", "ana"),
+    ],
+)
+def test_fail__whom_the_frames_name_most(looks: list[FaceView], reason: str, person: str) -> None:
+    door = Door()
+    for look in looks:
+        assert door.see(look) == ()
+    [decision] = door.leave()
+    assert (decision.reason, decision.person) == (reason, person)
 
 
 def test_fail__two_people_alike() -> None:
