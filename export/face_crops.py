@@ -131,7 +131,7 @@ def aligned_crops(found: Sequence[Photo], aligner: Aligner | None = None, cache:
         InputError: a photo cannot be read.
     """
     aligner = aligner or Aligner()
-    fingerprint = _fingerprint(found, aligner)
+    fingerprint = photos_fingerprint(found, aligner)
     kept = cache / f"{fingerprint}.npz"
     if kept.is_file() and (crops := _read(kept, fingerprint)) is not None:
         return crops
@@ -151,8 +151,8 @@ def aligned_crops(found: Sequence[Photo], aligner: Aligner | None = None, cache:
     return crops
 
 
-def _fingerprint(found: Sequence[Photo], aligner: Aligner) -> str:
-    """Of the photos' content and names, and of what finds and aligns the faces in them."""
+def photos_fingerprint(found: Sequence[Photo], aligner: Aligner) -> str:
+    """Of the photos' content and names, and of what finds and aligns the faces in them. Raises InputError."""
     digest = hashlib.sha256(aligner.fingerprint.encode())
     for photo in found:
         try:

@@ -122,7 +122,11 @@ def load(path: Path) -> MobileFaceNet:
     except OSError as error:
         raise InputError(f"the weights {path} cannot be read: {error.strerror or error}") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise InputError(f"{path} holds no PyTorch state dict: {str(error).splitlines()[0]}") from None
+        # What PyTorch says of it advises to load the file as code.
+        raise InputError(
+            f"{path} holds no PyTorch state dict; the weights of a MobileFaceNet are wanted, as mobilefacenet.pt or a "
+            "run's embedder.pt"
+        ) from error
     network = MobileFaceNet()
     try:
         network.load_state_dict(state)

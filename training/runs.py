@@ -25,6 +25,8 @@ from training.progress import BarAwareHandler
 RUNS = ROOT / "runs"
 FOLDERS = ("out", "resume")
 """Flags that say where a run is, and are no part of what it is."""
+BEGINNINGS = frozenset({"config.yaml", "environment.json", "log.txt", "inputs.json", "dataset.json", "start.json"})
+"""What a run writes before its first step: with nothing else in its folder, nothing was learnt."""
 
 
 class Run:
@@ -48,6 +50,8 @@ class Run:
             InputError: the folder cannot be written.
         """
         self.path = path
+        self._resumed = resume
+        self._found: frozenset[str] | None = None
         known = path / "config.yaml"
         if known.exists() and not resume:
             raise ConfigError(f"{path} holds a run already: go on with it by --resume, or name another folder by --out")
@@ -56,6 +60,7 @@ class Run:
             _refuse_changes(path, self.config, plain(config))
         else:
             self.config = plain(config)
+            self._found = _names_in(path) if path.is_dir() else None
             _make(path)
             self.write_bytes("config.yaml", _yaml(self.config))
         self.log = self._logger()
@@ -82,6 +87,33 @@ class Run:
         """
         with replacing(self.path / name) as scratch:
             yield scratch
+
+    @contextmanager
+    def refusable(self) -> Iterator[None]:
+        """A fresh run that is refused in this block before its first step leaves nothing behind.
+
+        So the same command, with the same --out, can be given again once what was wrong has been put right. A run that
+        was interrupted stays, and so does one that is gone on with.
+        """
+        try:
+            yield
+        except (ConfigError, InputError):
+            if not self._resumed:
+                self._take_back()
+            raise
+
+    def _take_back(self) -> None:
+        """Remove what the run has written, if that is nothing but its beginnings."""
+        written = _names_in(self.path) - (self._found or frozenset())
+        if not written <= BEGINNINGS:
+            return
+        for handler in list(self.log.handlers):
+            handler.close()
+            self.log.removeHandler(handler)
+        for name in written:
+            (self.path / name).unlink()
+        if self._found is None:
+            self.path.rmdir()
 
     def same(self, name: str, value: Any) -> None:
         """Note what the run works on, such as a dataset's fingerprint, in inputs.json; refuse another when resumed.
@@ -243,6 +275,10 @@ def _again(family: str, path: Path) -> str:
 
 def _say(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list, bool, type(None))) else str(value)
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    return frozenset(path.name for path in folder.iterdir())
 
 
 def _make(path: Path) -> None:

@@ -110,6 +110,39 @@ def test_fail__resumed_on_other_photos(tmp_path: Path) -> None:
         run.same("dataset", "cd34")
 
 
+def test_ok__a_refused_run_leaves_nothing_and_can_be_begun_again(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", CONFIG, resume=False)
+    run.same("dataset", "ab12")
+    run.log.info("looking")
+    with pytest.raises(InputError, match="no photos"), run.refusable():
+        raise InputError("no photos")
+    assert not (tmp_path / "run").exists()
+    Run(tmp_path / "run", CONFIG, resume=False)
+
+
+def test_ok__a_refusal_touches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError), Run(tmp_path / "run", CONFIG, resume=False).refusable():
+        raise ConfigError("no")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_ok__what_was_learnt_or_interrupted_or_gone_on_with_stays(tmp_path: Path) -> None:
+    learnt = Run(tmp_path / "learnt", CONFIG, resume=False)
+    learnt.write_bytes("checkpoint.pt", b"weights")
+    with pytest.raises(InputError), learnt.refusable():
+        raise InputError("the disk is full")
+    assert (tmp_path / "learnt" / "config.yaml").exists()
+    stopped = Run(tmp_path / "stopped", CONFIG, resume=False)
+    with pytest.raises(KeyboardInterrupt), stopped.refusable():
+        raise KeyboardInterrupt
+    resumed = Run(tmp_path / "stopped", {}, resume=True)
+    with pytest.raises(ConfigError), resumed.refusable():
+        raise ConfigError("other photos")
+    assert (tmp_path / "stopped" / "config.yaml").exists()
+
+
 def test_fail__config_that_somebody_broke(tmp_path: Path) -> None:
     Run(tmp_path / "run", CONFIG, resume=False)
     (tmp_path / "run" / "config.yaml").write_text("a: [1\n")

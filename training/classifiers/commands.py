@@ -119,4 +119,5 @@ def _train(context: click.Context) -> None:
     start_tensorflow(run.config["seed"], run.config["threads"] or None)
     from training.classifiers.session import train
 
-    train(run)
+    with run.refusable():
+        train(run)

@@ -151,7 +151,8 @@ def detector(context: click.Context, **options: Any) -> None:
     )
     from training.detectors.train import train
 
-    page = train(run)
+    with run.refusable():
+        page = train(run)
     click.echo(f"{page.parent}\n{page}")
 
 

@@ -15,6 +15,7 @@ from export.labelled import LabelledPhoto, LabelledSet, open_labelled
 from export.metrics import evaluate
 from export.trained import export_run
 from export.verification import CONFIDENCE, as_found
+from training.checkpoints import restore
 from training.data.checks import check_dataset
 from training.detectors.fitting import Fitting
 from training.detectors.network import detached, network_from
@@ -106,7 +107,7 @@ def fit(run: Run, dataset: LabelledSet, parts: Roles) -> None:
     fitting = Fitting(network, photos, settings)
     checkpoint = run.path / CHECKPOINT
     if checkpoint.exists():
-        fitting.restore(torch.load(checkpoint, weights_only=True))
+        restore(fitting, checkpoint)
         run.log.info("going on after epoch %d of %d", fitting.epoch, settings.epochs)
     else:
         run.log.info("%d photos to learn from, %d epochs", len(parts.learn), settings.epochs)

@@ -59,11 +59,12 @@ def arcface(context: click.Context, **_: object) -> None:
 
     from training.faces.pipeline import prepare, settings_of, train
 
-    settings_of(run.config)
     torch.set_num_threads(run.config["threads"])
     torch.use_deterministic_algorithms(True)
-    material = prepare(run)
-    network = train(run, material)
+    with run.refusable():
+        settings_of(run.config)
+        material = prepare(run)
+        network = train(run, material)
     from training.faces.report import finish
 
     finish(run, material, network)

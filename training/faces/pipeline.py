@@ -12,11 +12,13 @@ import numpy as np
 import torch
 
 from device.errors import ConfigError, InputError
-from export.face_crops import CACHE, Aligner, Crops, aligned_crops
+from device.system.fetch import sha256_of
+from export.face_crops import CACHE, Aligner, Crops, aligned_crops, photos_fingerprint
 from export.face_identities import Faces, open_faces
 from export.face_scores import all_pairs
 from export.mobilefacenet import MobileFaceNet, load
 from export.weights import weights
+from training.checkpoints import read_saved, restore
 from training.data.checks import check_dataset
 from training.distill.quantaware import Float, Range
 from training.faces.fitting import Fitting, Settings, as_tensor, both_ways, embeddings, fit
@@ -57,12 +59,15 @@ def prepare(run: Run, aligner: Aligner | None = None, cache: Path = CACHE) -> Ma
     """Find the people of a run's data and align their faces.
 
     Raises:
-        InputError: too few people or photos, or someone in two parts.
+        InputError: too few people or photos, someone in two parts, or weights that are none.
+        ConfigError: the run was begun with other photos, other people set aside, or other weights.
     """
     config = run.config
     check_dataset(config["data"], "faces", allow_duplicates=config.get("allow_duplicates", False))
     faces = open_faces(Path(config["data"]), config["set_aside"], config["seed"])
+    base_network(config)  # Weights that are none are told of before minutes of aligning.
     aligner = aligner or Aligner()
+    _hold(run, faces, aligner)
     train = aligned_crops(faces.train, aligner, cache)
     aside = aligned_crops(faces.aside, aligner, cache) if faces.aside else None
     missed = [*train.missed, *(aside.missed if aside else ())]
@@ -79,11 +84,26 @@ def prepare(run: Run, aligner: Aligner | None = None, cache: Path = CACHE) -> Ma
     return Material(faces, train, aside)
 
 
+def _hold(run: Run, faces: Faces, aligner: Aligner) -> None:
+    """Note what the run works on; gone on with, it is the same, or the weights would be of neither."""
+    for name, photos in (("faces", faces.train), ("faces set aside", faces.aside), ("test faces", faces.test)):
+        digest = photos_fingerprint(photos, aligner)[:16]
+        people = len({photo.person for photo in photos})
+        run.same(name, f"{len(photos)} of {people} people ({digest})")
+    if faces.pairs is not None:
+        run.same("pairs", sha256_of(faces.pairs)[:16])
+    if not run.config["from_scratch"]:
+        run.same("weights", sha256_of(base_file(run.config))[:16])
+
+
+def base_file(config: Mapping[str, Any]) -> Path:
+    """The weights that a fine-tuning begins with."""
+    return Path(config["weights"]) if config.get("weights") else weights(BASE)
+
+
 def base_network(config: Mapping[str, Any]) -> MobileFaceNet | None:
-    """What the run begins with: None from scratch."""
-    if config["from_scratch"]:
-        return None
-    return load(Path(config["weights"]) if config.get("weights") else weights(BASE))
+    """What the run begins with: None from scratch. Raises InputError."""
+    return None if config["from_scratch"] else load(base_file(config))
 
 
 def train(run: Run, material: Material, until: int | None = None) -> MobileFaceNet:
@@ -96,7 +116,7 @@ def train(run: Run, material: Material, until: int | None = None) -> MobileFaceN
     fitting = _fitting(run, material, settings)
     checkpoint = run.path / "checkpoint.pt"
     if checkpoint.exists():
-        fitting.restore(torch.load(checkpoint, weights_only=True))
+        restore(fitting, checkpoint)
         run.log.info("going on at step %d of %d", fitting.step, fitting.total)
     watched: list[dict[str, float]] = read_json(run.path / "aside.json") or []
     watched = [row for row in watched if row["epoch"] * fitting.each_epoch <= fitting.step]
@@ -130,7 +150,10 @@ def train(run: Run, material: Material, until: int | None = None) -> MobileFaceN
                 keep()
             interruption.check()
 
-        fit(fitting, keep, each_epoch, after)
+        try:
+            fit(fitting, keep, each_epoch, after)
+        except FloatingPointError as error:
+            raise InputError(str(error)) from error
     network = fitting.network.eval()
     with run.writing(WEIGHTS) as scratch:
         torch.save(network.state_dict(), scratch)
@@ -157,7 +180,8 @@ def _wanted(run: Run, base: MobileFaceNet, crops: Crops) -> torch.Tensor:
         run.log.info("embedding %d faces and their mirror images with the base network", len(crops.faces))
         with run.writing(kept.name) as scratch:
             torch.save(both_ways(base, crops.faces), scratch)
-    return torch.load(kept, weights_only=True)
+    wanted: torch.Tensor = read_saved(kept)
+    return wanted
 
 
 def _ranges(run: Run, base: MobileFaceNet, crops: Crops) -> Mapping[str, Range]:

@@ -127,6 +127,7 @@ def test_fail__empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no photos"):
         run(cnn, "--data", tmp_path / "empty", "--out", tmp_path / "run", *QUICK)
+    assert not (tmp_path / "run").exists()
 
 
 def test_fail__unknown_technique_before_anything_is_written(photos: Path, tmp_path: Path) -> None:

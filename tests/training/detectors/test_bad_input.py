@@ -16,8 +16,13 @@ from export.labelled import open_labelled
 from export.trained import usual_name
 from tests.training.detectors.conftest import NAMES
 from training.detectors.commands import detector
+from training.detectors.fitting import Fitting
 from training.detectors.network import network_from
 from training.detectors.official import LARGER
+from training.detectors.photos import Photos
+from training.detectors.roles import roles
+from training.detectors.settings import Settings
+from training.detectors.train import begin_run
 from training.runs import Run
 
 
@@ -72,6 +77,7 @@ def test_fail__no_photos(tmp_path: Path, begin: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(InputError, match="holds no pictures with labels"):
         run("--data", tmp_path, "--weights", begin, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_fail__no_data() -> None:
@@ -99,6 +105,7 @@ def test_fail__held_out_photos_show_nothing(copy: Path, begin: Path, tmp_path: P
         labels.write_text("")
     with pytest.raises(InputError, match=r"the 6 photos of val in .* show no object"):
         run("--data", copy, "--weights", begin, "--size", 64, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_fail__resumed_with_another_setting(drawn: Path, tmp_path: Path) -> None:
@@ -122,9 +129,6 @@ def test_fail__resumed_without_a_run(tmp_path: Path) -> None:
 
 
 def test_fail__resumed_with_other_photos(copy: Path, begin: Path, tmp_path: Path) -> None:
-    from training.detectors.roles import roles
-    from training.detectors.train import begin_run
-
     dataset = open_labelled(copy)
     config = {"seed": 0, "weights": str(begin), "model": "n", "hold": 0.0}
     begun = Run(tmp_path / "run", config, resume=False)
@@ -133,6 +137,33 @@ def test_fail__resumed_with_other_photos(copy: Path, begin: Path, tmp_path: Path
     changed = open_labelled(copy)
     with pytest.raises(ConfigError, match=r"are not those that .* was begun with"):
         begin_run(begun, changed, roles(changed, 0.0, 0))
+
+
+def test_fail__resumed_from_a_checkpoint_that_was_cut_short(drawn: Path, begin: Path, tmp_path: Path) -> None:
+    words = ["--data", drawn, "--weights", begin, "--size", 64, "--epochs", 2, "--batch", 4, "--threads", 1]
+    begun = Run(tmp_path / "run", {**_flags_of(words), "family": "detector"}, resume=False)
+    dataset = open_labelled(drawn)
+    parts = roles(dataset, 0.0, 0)
+    begin_run(begun, dataset, parts)
+    settings = Settings(**begun.config["settings"])
+    network = network_from(begin, dataset.labels, 0)
+    fitting = Fitting(network, Photos(parts.learn, dataset.labels, 64, settings, 0), settings)
+    torch.save(fitting.state(), begun.path / "checkpoint.pt")
+    whole = (begun.path / "checkpoint.pt").read_bytes()
+    (begun.path / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"checkpoint\.pt is damaged.*begin the run again by --out$"):
+        run("--resume", begun.path)
+    torch.save({**fitting.state(), "network": {}}, begun.path / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"checkpoint\.pt is of another network"):
+        run("--resume", begun.path)
+
+
+def _flags_of(words: list[object]) -> dict[str, object]:
+    """What the command would write of them."""
+    said = {str(name).strip("-"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    settings = {name: getattr(Settings, name) for name in Settings.names()}
+    settings |= {name: said.pop(name) for name in list(said) if name in settings}
+    return {"names": None, "model": "n", "hold": 0.0, "seed": 0, "name": None, **said, "settings": settings}
 
 
 def test_fail__weights_are_no_detector(tmp_path: Path) -> None:

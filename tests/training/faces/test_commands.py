@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,11 @@ from device.errors import ConfigError, InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import load_bundle
 from export.face_crops import Aligner, Crops, aligned_crops, find_photos
+from export.weights import weights
 from training.faces.commands import arcface
 from training.faces.evaluation import evaluate
+from training.faces.pipeline import prepare, train
+from training.runs import Run
 
 SMALL = ("--threads", "1", "--batch", "8", "--set-aside", "2")
 
@@ -138,6 +142,73 @@ def test_mistakes_are_told_in_a_sentence(few_people: Path, tmp_path: Path, argum
     given = [argument.format(few=few_people) for argument in arguments]
     with pytest.raises((ConfigError, InputError), match=said):
         call(*given, "--out", tmp_path / "run")
+    # So the same command can be given again, put right.
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def begun(undisturbed: Path, few_people: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the run before its end, on photos of its own: (the run, its photos)."""
+    photos = Path(shutil.copytree(few_people, tmp_path / "photos"))
+    run = tmp_path / "begun"
+    with pytest.raises(KeyboardInterrupt):
+        _first_steps(run, undisturbed, photos)
+    assert (run / "checkpoint.pt").exists()
+    return run, photos
+
+
+def _first_steps(path: Path, like: Path, photos: Path) -> None:
+    config = yaml.safe_load((like / "config.yaml").read_text())
+    run = Run(path, {**config, "data": str(photos), "weights": str(_own_weights(path))}, resume=False)
+    train(run, prepare(run), until=4)
+
+
+def _own_weights(beside: Path) -> Path:
+    return Path(shutil.copy(weights("mobilefacenet.pt"), beside.with_name("base.pt")))
+
+
+def test_fail__resumed_after_a_photo_was_deleted(begun: tuple[Path, Path]) -> None:
+    run, photos = begun
+    victim = sorted(photos.glob("*/*.jpg"))[0]
+    victim.unlink()
+    with pytest.raises(ConfigError, match=r"begun with faces( set aside)? \d+ of \d+ people .*put back what it was"):
+        call("--resume", run)
+    assert (run / "checkpoint.pt").exists()
+
+
+def test_fail__resumed_after_a_photo_was_replaced(begun: tuple[Path, Path]) -> None:
+    run, photos = begun
+    first, second, *_ = sorted(next(iter(sorted(photos.iterdir()))).iterdir())
+    shutil.copy(second, first)
+    with pytest.raises((ConfigError, InputError), match=r"begun with faces( set aside)? \d+ of \d+ people"):
+        call("--resume", run)
+
+
+def test_fail__resumed_with_other_base_weights(begun: tuple[Path, Path], undisturbed: Path) -> None:
+    run, _ = begun
+    shutil.copy(undisturbed / "embedder.pt", run.with_name("base.pt"))
+    with pytest.raises(ConfigError, match=r"begun with weights [0-9a-f]{16}, and it is [0-9a-f]{16} now"):
+        call("--resume", run)
+
+
+def test_fail__resumed_from_a_checkpoint_that_was_cut_short(begun: tuple[Path, Path]) -> None:
+    run, _ = begun
+    whole = (run / "checkpoint.pt").read_bytes()
+    (run / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"checkpoint\.pt is damaged.*begin the run again by --out$"):
+        call("--resume", run)
+    torch.save({"step": 1}, run / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"checkpoint\.pt is of another network"):
+        call("--resume", run)
+
+
+def test_fail__weights_that_are_none(few_people: Path, tmp_path: Path) -> None:
+    (tmp_path / "junk.pt").write_bytes(b"junk" * 100)
+    with pytest.raises(InputError, match=r"junk\.pt holds no PyTorch state dict; the weights of") as refused:
+        call("--data", few_people, "--weights", tmp_path / "junk.pt", "--out", tmp_path / "run")
+    assert "weights_only" not in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_hangs_on_other_flags_is_written_as_run(few_people: Path, tmp_path: Path) -> None:

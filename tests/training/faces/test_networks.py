@@ -61,7 +61,7 @@ def test_both_ways_is_the_same_for_the_mirror_image(base: MobileFaceNet, made_up
 def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("no weights")
     torch.save({"other.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(InputError, match="no PyTorch state dict"):
+    with pytest.raises(InputError, match="no PyTorch state dict; the weights of a MobileFaceNet are wanted"):
         load(tmp_path / "text.pt")
     with pytest.raises(InputError, match="not of a MobileFaceNet"):
         load(tmp_path / "other.pt")
