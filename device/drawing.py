@@ -18,11 +18,12 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A box in pixels with its label; `class_id` picks the colour. A `faint` one gets a thin line."""
+    """A box in pixels with its label; `class_id` picks the colour. A `faint` one gets a thin line. `confidence` is
+    None where there is no number to show."""
 
     box: Box
     label: str
-    confidence: float
+    confidence: float | None
     class_id: int
     faint: bool = False
 
@@ -56,7 +57,7 @@ def _draw(picture: Image, caption: Caption, scale: float) -> None:
     color = PALETTE[caption.class_id % len(PALETTE)]
     unit = max(1, round(min(width, height) / 400))
     cv2.rectangle(picture, (x1, y1), (x2, y2), color, unit if caption.faint else unit * 2, cv2.LINE_AA)
-    text = f"{caption.label} {caption.confidence:.0%}"
+    text = caption.label if caption.confidence is None else f"{caption.label} {caption.confidence:.0%}"
     size = 0.5 * max(1.0, min(width, height) / 400)
     (text_width, text_height), baseline = cv2.getTextSize(text, FONT, size, unit)
     pad = round(8 * size)

@@ -54,12 +54,24 @@ stdin_option = click.option(
 
 @users.command()
 @click.argument("name")
+@click.option("--admin", is_flag=True, help="May also add and forget the people of a door. The first user always may.")
 @config_option
 @stdin_option
-def add(name: str, config_path: Path | None, password_stdin: bool) -> None:
+def add(name: str, admin: bool, config_path: Path | None, password_stdin: bool) -> None:
     """Add a user and set the password."""
-    open_users(config_path).add(name, _ask_password(password_stdin))
-    click.echo(f"{name} can log in.")
+    store = open_users(config_path)
+    store.add(name, _ask_password(password_stdin), admin=admin)
+    click.echo(f"{name} can log in{' as an administrator' if store.is_admin(name) else ''}.")
+
+
+@users.command()
+@click.argument("name")
+@click.argument("role", type=click.Choice(["admin", "viewer"]))
+@config_option
+def role(name: str, role: str, config_path: Path | None) -> None:
+    """Make NAME an `admin`, who may add and forget the people of a door, or a `viewer`."""
+    open_users(config_path).set_role(name, role)
+    click.echo(f"{name} is {'an administrator' if role == 'admin' else 'a viewer'}.")
 
 
 @users.command()
@@ -81,7 +93,8 @@ def passwd(name: str, config_path: Path | None, password_stdin: bool) -> None:
 def list_users(config_path: Path | None) -> None:
     """List the users."""
     for user in open_users(config_path).list():
-        click.echo(f"{user.name}  password of {time.strftime('%Y-%m-%d %H:%M', time.localtime(user.changed))}")
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(user.changed))
+        click.echo(f"{user.name}  {user.role}  password of {since}")
 
 
 @users.command()

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from device.web.auth import Permission
+from device.web.doorboard import DoorBoard
 from device.web.parts import parts
 from device.web.sources import Subscription
 from device.web.streams import Slot, Streams
@@ -21,6 +22,7 @@ blueprint = Blueprint("api", __name__)
 EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 LIMIT_DEFAULT, LIMIT_MAX = 20, 200
 WAIT_S = 0.5
+DOOR_WAIT_S = 0.25
 HEARTBEAT_S = 15.0
 RETRY_MS = 3000
 BUSY = "too many live views and event streams are open; close one, or try again later"
@@ -76,12 +78,17 @@ def snapshot(event_id: str) -> ResponseReturnValue:
 def stream() -> ResponseReturnValue:
     """The events as they come, as server-sent events: `event: object`, `data:` as in `/api/events`.
 
+    A door sends `event: door` with what it shows now, at once and at each change; see `/api/door`.
+
     A `Last-Event-ID` is not looked at: what was missed while away is in `/api/events`.
     """
     own = parts()
     slot = open_slot(own.streams)
     subscription = own.events.subscribe()
-    body = _server_sent(subscription, own.streams, listener_gone())
+    if own.door is None:
+        body = _server_sent(subscription, own.streams, listener_gone())
+    else:
+        body = _of_door(own.door.board, own.streams, listener_gone())
     response = Response(body, content_type="text/event-stream; charset=utf-8")
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(subscription.close)
@@ -116,6 +123,23 @@ def _server_sent(
         message = subscription.get(WAIT_S)
         if message is not None:
             yield f"event: object\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"
+        elif clock() - sent_at >= HEARTBEAT_S:
+            yield ": still here\n\n"
+        else:
+            continue
+        sent_at = clock()
+
+
+def _of_door(
+    board: DoorBoard, streams: Streams, gone: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+) -> Iterator[str]:
+    yield f"retry: {RETRY_MS}\n\n"
+    sent_at, known = clock(), None
+    while not (streams.stopping or gone()):
+        shown = board.wait(known, DOOR_WAIT_S)
+        if shown is not None:
+            known = shown
+            yield f"event: door\ndata: {json.dumps(shown.as_json(), separators=(',', ':'))}\n\n"
         elif clock() - sent_at >= HEARTBEAT_S:
             yield ": still here\n\n"
         else:

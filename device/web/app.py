@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask, Response, abort, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
@@ -12,15 +13,19 @@ from werkzeug.exceptions import HTTPException
 
 from device.config import Device, Web
 from device.errors import SerenoError
-from device.web import api, media, pages
+from device.web import access, api, media, pages, people, recognition
 from device.web.auth import Guard, for_program
-from device.web.language import COOKIE, LANGUAGES, Language, language_of
-from device.web.parts import EXTENSION, Parts
+from device.web.bodies import PICTURE_PATHS
+from device.web.doorsources import DoorSources
+from device.web.language import COOKIE, LANGUAGES, Language, language_of, moment
+from device.web.parts import EXTENSION, DoorParts, Parts, parts
 from device.web.pictures import Feed
+from device.web.rate import Rate
 from device.web.secretfile import session_key
 from device.web.sources import EventSource, LiveSource, StatusSource
 from device.web.streams import Streams
 from device.web.throttle import LoginThrottle
+from device.web.uploads import MAX_PICTURE_BODY
 from device.web.users import SESSION_S, UserStore
 
 log = logging.getLogger(__name__)
@@ -42,6 +47,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+CAMERA_PAGES = {"recognition.page", "people.index"}
+"""These pages, and nothing that they could hold, may ask for the browser's camera."""
+
 
 def create_app(
     *,
@@ -51,12 +59,14 @@ def create_app(
     events: EventSource,
     status: StatusSource,
     users: UserStore,
+    door: DoorSources | None = None,
     max_streams: int = MAX_STREAMS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Flask:
     """The application, to be served by `device.web.server.WebServer`.
 
     Args:
+        door: what a door unit has beside; None for a camera box.
         users: its folder also gets `session.key`, the key of the session cookies.
         max_streams: how many viewers and listeners at once; those beyond are answered 503.
         clock: monotonic seconds, for the waits after failed logins.
@@ -83,11 +93,21 @@ def create_app(
         for camera in live.cameras()
         for code in LANGUAGES
     }
-    app.extensions[EXTENSION] = Parts(device, live, events, status, users, LoginThrottle(clock), streams, feeds)
+    app.extensions[EXTENSION] = Parts(
+        device, live, events, status, users, LoginThrottle(clock), streams, feeds, _door_parts(door, clock)
+    )
     app.before_request(_choose_language)
+    app.before_request(_bound_body)
     Guard(users, {web.host, *web.allowed_hosts}).install(app)
     app.add_url_rule("/healthz", "healthz", _healthz)
-    for blueprint in (pages.blueprint, api.blueprint, media.blueprint):
+    for blueprint in (
+        pages.blueprint,
+        api.blueprint,
+        media.blueprint,
+        recognition.blueprint,
+        access.blueprint,
+        people.blueprint,
+    ):
         app.register_blueprint(blueprint)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SerenoError, _foreseen_error)
@@ -95,6 +115,13 @@ def create_app(
     app.after_request(_finish)
     app.context_processor(_template_names)
     return app
+
+
+def _door_parts(door: DoorSources | None, clock: Callable[[], float]) -> DoorParts | None:
+    if door is None:
+        return None
+    rate = Rate(clock, recognition.BURST, recognition.PER_S)
+    return DoorParts(door.recognises, door.log, door.people, door.board, rate)
 
 
 def _healthz() -> ResponseReturnValue:
@@ -109,14 +136,31 @@ def _choose_language() -> None:
         abort(400, f"lang is {wish[:40]!r}; it must be {' or '.join(LANGUAGES)}")
 
 
+def _bound_body() -> None:
+    """Pictures are larger than anything else that is sent."""
+    if request.path in PICTURE_PATHS:
+        request.max_content_length = MAX_PICTURE_BODY
+
+
 def _template_names() -> dict[str, object]:
     chosen: Language = g.language
-    return {"t": chosen.text, "language": chosen, "languages": LANGUAGES}
+    return {
+        "t": chosen.text,
+        "language": chosen,
+        "languages": LANGUAGES,
+        "verdict": partial(access.verdict_text, chosen),
+        "reason": partial(access.reason_text, chosen),
+        "moment": moment,
+        "admin": getattr(g.get("identity"), "admin", False),
+        "is_door": parts().door is not None,
+    }
 
 
 def _finish(response: Response) -> Response:
     """Headers of every answer: pictures and pages are never kept anywhere, pages of other sites may do nothing."""
     response.headers.update(HEADERS)
+    if request.endpoint in CAMERA_PAGES:
+        response.headers["Permissions-Policy"] = HEADERS["Permissions-Policy"].replace("camera=()", "camera=(self)")
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"
         response.headers.add("Vary", "Cookie, Accept-Language")

@@ -17,6 +17,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, Forbidden, RequestEntityTooLarge, Unauthorized, UnsupportedMediaType
 
 from device.errors import InputError
+from device.web.bodies import PICTURE_PATHS
 from device.web.users import UserStore
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 OPEN_ENDPOINTS = {"healthz", "pages.login", "static"}
 PROGRAM_PATHS = ("/api/", "/metrics", "/readyz", "/live/", "/snapshot/")
 """Answered with JSON errors and 401, not with pages and a way to the login."""
+PROGRAM_POSTS = {"/reconocer"}
+"""Pages that are also asked by programs, by POST."""
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 CSRF_FIELD = "csrf"
@@ -38,6 +41,8 @@ class Identity:
     name: str
     by: Literal["session", "token"]
     holds: Callable[[], bool] = field(repr=False, compare=False)
+    admin: bool = False
+    """A token never is: what changes people asks for a person."""
 
 
 class Permission:
@@ -85,7 +90,9 @@ class Guard:
             return None
         self._check_host()
         if (request.content_length or 0) > (request.max_content_length or 0):
-            raise RequestEntityTooLarge
+            raise RequestEntityTooLarge(
+                f"the body has {request.content_length:,} bytes; {request.max_content_length:,} are the most"
+            )
         g.identity = self._identity()
         if g.identity is None and request.endpoint not in OPEN_ENDPOINTS:
             return _ask_to_log_in()
@@ -121,12 +128,21 @@ class Guard:
         session_id = session.get("id")
         if not isinstance(session_id, str) or (user := self._users.session_user(session_id)) is None:
             return None
-        return Identity(user, "session", lambda: self._users.session_user(session_id) == user)
+        holds = lambda: self._users.session_user(session_id) == user  # noqa: E731
+        return Identity(user, "session", holds, self._users.is_admin(user))
 
 
 def for_program() -> bool:
     """Whether the answer is for a program (JSON) rather than for a person (a page)."""
-    return request.path.startswith(PROGRAM_PATHS)
+    return request.path.startswith(PROGRAM_PATHS) or (request.method == "POST" and request.path in PROGRAM_POSTS)
+
+
+def require_admin() -> str:
+    """The name of the administrator who asks; answers 403 to everybody else."""
+    identity: Identity = g.identity
+    if not identity.admin:
+        raise Forbidden("this is for administrators; `sereno users role NAME admin` makes one")
+    return identity.name
 
 
 def csrf_token() -> str:
@@ -159,7 +175,7 @@ def _check_origin_of_change() -> None:
         if origin is None:
             raise Forbidden("a JSON request needs an Origin header of this site, or a token")
         return
-    if request.mimetype not in FORM_TYPES:
+    if request.mimetype not in FORM_TYPES or request.path in PICTURE_PATHS:
         raise UnsupportedMediaType("send application/json")
     # The login page answers a form that has expired itself, with a fresh one.
     if request.endpoint != "pages.login" and not form_is_ours():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ class Language:
         return self.texts[key].format(**values)
 
     def label(self, label: str) -> str:
-        """The name of a detector's label; the label itself where the language has none."""
-        return self.labels.get(label, label)
+        """The name of a detector's label; what a door's boxes say; the label itself where the language has none."""
+        return self.labels.get(label) or self.texts.get(f"label.{label}", label)
 
 
 @cache
@@ -46,3 +47,11 @@ def language_of(request: Request) -> Language:
         if code in LANGUAGES:
             return language(code)
     return language(request.accept_languages.best_match(list(LANGUAGES)) or "en")
+
+
+def moment(seconds: float) -> datetime:
+    """A time by the device's clock and zone; one that no calendar has, as 1970."""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return datetime.fromtimestamp(0).astimezone()

@@ -17,10 +17,14 @@ blueprint = Blueprint("pages", __name__)
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """The status page."""
+    """The status page; of a door, what it sees and decides."""
     own = parts()
     return render_template(
-        "index.html", device=own.device, cameras=own.live.cameras(), user=g.identity.name, csrf=csrf_token()
+        "index.html" if own.door is None else "door.html",
+        device=own.device,
+        cameras=own.live.cameras(),
+        user=g.identity.name,
+        csrf=csrf_token(),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from device.datatypes import Image, Observation, Track
+from device.datatypes import FaceSeen, Image, Observation, Track
 from device.drawing import Caption, draw, encode
 from device.web.sources import LiveSource
 from device.web.streams import Streams
@@ -50,8 +50,20 @@ def annotated(observation: Observation, label_of: Translate, max_width: int | No
     shown = [
         track for track in observation.tracks if track.confirmed and (track.matched or now - track.last_seen < GUESS_S)
     ]
-    draw(picture, [_caption(track, label_of) for track in shown], scale)
+    faces = [_face_caption(face, label_of) for face in observation.faces]
+    draw(picture, [_caption(track, label_of) for track in shown] + faces, scale)
     return picture
+
+
+GREEN, RED, YELLOW = 2, 3, 0
+"""Class ids whose colours these are."""
+
+
+def _face_caption(face: FaceSeen, label_of: Translate) -> Caption:
+    """A face with its name and similarity; who is let in green, who is not red, out of the zone faint."""
+    color = {"granted": GREEN, "denied": RED}.get(face.outcome, YELLOW)
+    name = face.name or label_of("unknown face" if face.similarity is not None else "face")
+    return Caption(face.xyxy, name, face.similarity, color, faint=not face.in_zone)
 
 
 def _caption(track: Track, label_of: Translate) -> Caption:

@@ -15,8 +15,9 @@ from waitress.channel import HTTPChannel
 
 from device.errors import InputError
 from device.system.threads import Worker
-from device.web.app import MAX_BODY_BYTES
+from device.web.bodies import BoundedChannel
 from device.web.parts import EXTENSION, Parts
+from device.web.uploads import MAX_PICTURE_BODY
 
 log = logging.getLogger(__name__)
 # Its warnings tell how many requests queue for a moment, which nobody can do anything about.
@@ -77,11 +78,14 @@ class WebServer:
             channel_timeout=60,
             # Reading ahead is how waitress notices that a viewer hung up.
             channel_request_lookahead=1,
-            max_request_body_size=16 * MAX_BODY_BYTES,
+            max_request_body_size=MAX_PICTURE_BODY + 1,
+            # Pictures of faces are never written to a disk, be it for a moment.
+            inbuf_overflow=2 * MAX_PICTURE_BODY,
             max_request_header_size=32 * 1024,
             outbuf_high_watermark=BUFFER_BYTES,
             asyncore_use_poll=True,
         )
+        self._server.channel_class = BoundedChannel
         self._worker.start()
         log.info("page on %s", self.url)
 

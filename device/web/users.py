@@ -31,6 +31,13 @@ CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL, cha
 CREATE TABLE IF NOT EXISTS tokens (name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, created REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS sessions (hash BLOB PRIMARY KEY, user TEXT NOT NULL, expires REAL NOT NULL) STRICT;
 """
+ROLES = ("admin", "viewer")
+"""Everybody may look; an administrator may also see, add and forget the people of a door."""
+# A column of later: files of before have none. Then whoever was first is the administrator, the others look on as ever.
+ADD_ROLE = """
+ALTER TABLE users ADD COLUMN role TEXT NOT NULL DEFAULT 'viewer';
+UPDATE users SET role = 'admin' WHERE rowid = (SELECT MIN(rowid) FROM users);
+"""
 # More than OWASP's 19 MiB and 2 passes. Above 32 MiB glibc maps a block and gives it back to the system; a smaller one
 # would stay, once for each of the server's threads that ever checked a password. 64 MiB would be too much for a Pi.
 HASHER = PasswordHasher(time_cost=2, memory_cost=33 * 1024, parallelism=1)
@@ -43,10 +50,11 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. `changed`: when the password was set, seconds since 1970."""
+    """A person. `changed`: when the password was set, seconds since 1970. `role`: one of `ROLES`."""
 
     name: str
     changed: float
+    role: str = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class UserStore:
         try:
             self._db = sqlite3.connect(path, timeout=5, check_same_thread=False)
             self._db.executescript(SCHEMA)
+            self._migrate()
         except sqlite3.Error as error:
             raise InputError(f"cannot use {path}: {error}; it must be a writable SQLite file of Sereno") from error
         self._nobody = HASHER.hash(secrets.token_hex())
@@ -90,7 +99,7 @@ class UserStore:
 
     def list(self) -> Sequence[User]:
         """All users, by name."""
-        return [User(*row) for row in self._read("SELECT name, changed FROM users ORDER BY name")]
+        return [User(*row) for row in self._read("SELECT name, changed, role FROM users ORDER BY name")]
 
     def empty(self) -> bool:
         """Whether nobody can log in."""
@@ -100,8 +109,24 @@ class UserStore:
         """Whether there is a user of that name."""
         return bool(self._read("SELECT 1 FROM users WHERE name = ?", name))
 
-    def add(self, name: str, password: str) -> None:
-        """Add a user.
+    def is_admin(self, name: str) -> bool:
+        """Whether there is a user of that name who is an administrator."""
+        return bool(self._read("SELECT 1 FROM users WHERE name = ? AND role = 'admin'", name))
+
+    def set_role(self, name: str, role: str) -> None:
+        """Make somebody an `admin` or a `viewer`; takes effect at once.
+
+        Raises:
+            ConfigError: there is no such role.
+            InputError: there is no such user.
+        """
+        if role not in ROLES:
+            raise ConfigError(f"there is no role {role!r}; it must be {' or '.join(ROLES)}")
+        if not self._write("UPDATE users SET role = ? WHERE name = ?", role, name):
+            raise InputError(f"there is no user {name!r}; add one with: sereno users add {name}")
+
+    def add(self, name: str, password: str, *, admin: bool = False) -> None:
+        """Add a user: a viewer, unless `admin`, or the first of all, who is an administrator.
 
         Raises:
             ConfigError: the name cannot be one.
@@ -110,8 +135,14 @@ class UserStore:
         _check_name(name, "user")
         if self.exists(name):
             raise InputError(f"there is a user {name!r} already; change the password with: sereno users passwd {name}")
+        hashed = self._hash(_checked(password, name))
         self._write(
-            "INSERT OR IGNORE INTO users VALUES (?, ?, ?)", name, self._hash(_checked(password, name)), self._clock()
+            "INSERT OR IGNORE INTO users (name, hash, changed, role) VALUES "
+            "(?, ?, ?, CASE WHEN ? OR NOT EXISTS (SELECT 1 FROM users) THEN 'admin' ELSE 'viewer' END)",
+            name,
+            hashed,
+            self._clock(),
+            admin,
         )
 
     def set_password(self, name: str, password: str) -> None:
@@ -205,6 +236,14 @@ class UserStore:
         self._write("DELETE FROM sessions WHERE hash = ?", _digest(session_id))
 
     # The file
+
+    def _migrate(self) -> None:
+        """Bring a file of an earlier version up to date. Raises sqlite3.Error."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            if "role" not in {row[1] for row in self._db.execute("PRAGMA table_info(users)")}:
+                for statement in ADD_ROLE.strip().split(";\n"):
+                    self._db.execute(statement)
 
     def _hash(self, password: str) -> str:
         with self._hashing:

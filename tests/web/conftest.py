@@ -13,9 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from device.config import Device, Web
+from device.datatypes import Image
 from device.web.app import create_app
 from device.web.live import LiveView
 from device.web.users import UserStore
+from tests.web import doorhouse
+from tests.web.doorhouse import DoorHouse, Models
 from tests.web.house import MemoryEvents, MemoryStatus
 
 PASSWORD = "lantern and keys"
@@ -104,3 +107,67 @@ def log_in(client: FlaskClient, user: str, password: str, **options: Any) -> Any
 
 
 LogIn = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """The face models that ship or that `make models` fetches."""
+    return Models.open(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def lfw(shared_data: Path) -> Path:
+    """Photos of people by name; those that the embedder was trained on, never the test's."""
+    folder = shared_data / "lfw" / "train"
+    if not folder.is_dir():
+        pytest.skip(f"no LFW at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def known(lfw: Path) -> dict[str, list[Image]]:
+    """Three people, four photos each: the last is for asking, the others are enrolled."""
+    return doorhouse.read(doorhouse.of_people(lfw, 3, 4))
+
+
+@pytest.fixture(scope="session")
+def stranger(lfw: Path) -> list[Image]:
+    """Four photos of somebody who is not enrolled."""
+    return next(iter(doorhouse.read(doorhouse.of_people(lfw, 1, 4, skip=3)).values()))
+
+
+@pytest.fixture
+def house(tmp_path: Path, models: Models, known: dict[str, list[Image]]) -> Iterator[DoorHouse]:
+    """A door that knows three people."""
+    house = DoorHouse(tmp_path / "state", models, {name: photos[:3] for name, photos in known.items()})
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def door(site: Site, house: DoorHouse) -> Iterator[Site]:
+    """Its page. `ana` is the administrator, `vera` may look."""
+    site.live = LiveView(["front"])
+    site.status.said["door"] = {"lock": "locked", "fault": "", "people": 3, "liveness": "passive", "warnings": []}
+    site.app = site.make(device=Device(id="porch", name="Front door", role="door"), door=house.sources())
+    site.users.add("vera", PASSWORD)
+    yield site
+    house.book.close()
+
+
+@pytest.fixture
+def admin(door: Site) -> FlaskClient:
+    """A browser in which the administrator has logged in."""
+    return _logged_in(door, "ana")
+
+
+@pytest.fixture
+def vera(door: Site) -> FlaskClient:
+    """A browser in which somebody has logged in who may look."""
+    return _logged_in(door, "vera")
+
+
+def _logged_in(site: Site, user: str) -> FlaskClient:
+    client = site.app.test_client()
+    assert log_in(client, user, PASSWORD).status_code == 303
+    return client

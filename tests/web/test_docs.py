@@ -21,7 +21,7 @@ def page(root: Path) -> str:
 
 def test_ok__every_address_is_named_and_no_other(site: Site, page: str) -> None:
     rules = {re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", rule.rule) for rule in site.app.url_map.iter_rules()}
-    known = {rule.replace("<event_id>", "<id>").replace("<filename>", "…") for rule in rules}
+    known = {re.sub("<(event|person)_id>", "<id>", rule).replace("<filename>", "…") for rule in rules}
     named = set(re.findall(r"^\| .*?(/[^`\s]*)` \|", page, re.MULTILINE))
     assert named == known
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
 from flask.testing import FlaskClient
 
+from device.access.quality import Reason
+from device.datatypes import DoorAlarm
+from device.web.access import REASONS
 from device.web.language import Language
 from tests.web.conftest import PASSWORD, Site, csrf, log_in
 from tests.web.house import a_track, an_observation
 
 WEB = Path(__file__).parents[2] / "device" / "web"
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
+OF_DOOR = ("reason.", "prompt.", "lock.", "contact.", "alarm.", "quality.", "trouble.", "label.")
 SCRIPTS = sorted((WEB / "static").glob("*.js"))
 
 
@@ -51,11 +56,28 @@ def test_ok__templates_say_nothing_themselves(path: Path) -> None:
 def test_ok__every_text_that_is_asked_for_exists_and_none_is_left_over() -> None:
     source = "\n".join(path.read_text("utf-8") for path in [*TEMPLATES, *SCRIPTS, *WEB.glob("*.py")])
     known = set(Language("en").texts)
-    families = ("camera.", "mqtt.", "facts.", "error.")
+    families = ("camera.", "mqtt.", "facts.", "error.", *OF_DOOR)
     asked = set(re.findall(r"""\b(?:t|text)\(["']([a-z._]+)["']""", source))
     assert asked <= known, asked - known
     unused = {key for key in known if f'"{key}"' not in source and f"'{key}'" not in source}
     assert {key for key in unused if not key.startswith(families)} == set()
+
+
+def test_ok__reasons_are_those_of_the_policy(root: Path) -> None:
+    page = (root / "docs" / "access-policy.md").read_text("utf-8").partition("## Reasons")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+    table = {row[0].strip("`"): (row[-2], row[-1]) for row in rows}
+    assert set(table) == set(REASONS)
+    for reason, texts in table.items():
+        assert (Language("en").texts[f"reason.{reason}"], Language("es").texts[f"reason.{reason}"]) == texts
+
+
+def test_ok__what_the_door_says_of_a_picture_has_a_translation() -> None:
+    for words in (get_args(Reason), get_args(DoorAlarm)):
+        family = "quality" if words == get_args(Reason) else "alarm"
+        assert {f"{family}.{word}" for word in words} <= set(Language("es").texts)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""The gallery's people as the page looks after them: shown, enrolled from photos, forgotten. Each act is on record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from device.access.enrolment import AGREE_FMR, Accepted, PhotoJudge, Refused, agreeing, others_than
+from device.access.face_detector import FaceDetector
+from device.access.gallery import Gallery, checked_name, fold, new_id
+from device.access.galleryrecords import LEAST_PHOTOS, Consent, Person
+from device.access.policy.rules import Rules
+from device.access.policy.thresholds import threshold
+from device.access.recognizer import Recognizer
+from device.datatypes import Image
+from device.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """What is shown of a person; the template itself is not. Times are seconds since 1970."""
+
+    id: str
+    name: str
+    photos: int
+    created: float
+    groups: tuple[str, ...]
+    valid_from: float | None
+    valid_until: float | None
+    schedule: Any
+    consents: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What came of some photos: the person (None where too few were good: nothing was kept), how many were accepted,
+    and the number (from 1) of each that was refused, with the reason."""
+
+    person: PersonCard | None
+    accepted: int
+    refused: tuple[tuple[int, str], ...]
+    reason: str
+
+
+class PeopleDesk:
+    """Looks after the gallery while the door is at work. Any thread may ask; one changes something at a time."""
+
+    def __init__(
+        self,
+        *,
+        gallery: Gallery,
+        detector: FaceDetector,
+        recognizer: Recognizer,
+        rules: Rules,
+        record: Callable[[str, Mapping[str, Any]], object],
+        erase: Callable[[str], int],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Put the parts together; gallery and models may be the door's own.
+
+        Args:
+            gallery: of the people.
+            detector: of faces in photos.
+            recognizer: the gallery's model.
+            rules: the door's: who looks like somebody else is told by them.
+            record: writes to the access log, durably (`Audit.append`). Raises InputError.
+            erase: takes a name out of all messages and events that are kept, and says in how many it stood.
+            wall: seconds since 1970.
+        """
+        self._gallery, self._detector, self._recognizer, self._rules = gallery, detector, recognizer, rules
+        self._record, self._erase, self._wall = record, erase, wall
+        self._lock = threading.Lock()
+
+    def people(self) -> list[PersonCard]:
+        """Everybody, by name. Raises InputError where the gallery cannot be used."""
+        return [_card(person) for person in self._gallery.people()]
+
+    def person(self, person_id: str) -> PersonCard | None:
+        """One of them, None where there is none of that id. Raises InputError where the gallery cannot be used."""
+        return next((card for card in self.people() if card.id == person_id), None)
+
+    def forget(self, person_id: str, by: str) -> int:
+        """Remove somebody for good: template, pictures, name, also from messages that wait and events that are kept.
+
+        Args:
+            person_id: whom.
+            by: the page's user who wants it.
+        Returns:
+            In how many messages and events the name stood.
+        Raises:
+            InputError: there is nobody of that id, or something cannot be written: the sentence says what remains.
+        """
+        with self._lock:
+            person = self._gallery.find(person_id)
+            self._record("admin", {"act": "people.forget", "person": person.id, "by": by})
+            self._gallery.forget(person.id)
+            return self._erase(person.name)
+
+    def enrol(self, name: str, photos: Iterable[Image], consent: str, by: str) -> Enrolment:
+        """Enrol somebody new, or give somebody who is there more photos.
+
+        Args:
+            name: of the person; whoever has it already gets the photos.
+            photos: HxWx3 uint8 RGB, one person's.
+            consent: the text that was agreed to.
+            by: the page's user, who states the consent.
+        Raises:
+            ConfigError: the name cannot be one.
+            InputError: the gallery or the log cannot be read or written: nothing was kept.
+        """
+        name = checked_name(name)
+        with self._lock:
+            known = next((person for person in self._gallery.people() if fold(person.name) == fold(name)), None)
+            refused: list[Refused] = []
+            try:
+                accepted = self._accept(photos, known, refused)
+            except _NotOnePerson as error:
+                return Enrolment(None, 0, _numbered(refused), str(error))
+            wanted = max(1, LEAST_PHOTOS - (known.photos if known else 0))
+            if len(accepted) < wanted:
+                reason = f"{len(accepted)} photos are good, {wanted} or more are needed"
+                return Enrolment(None, len(accepted), _numbered(refused), reason)
+            person = self._keep(known, name, accepted, Consent(consent, self._wall(), f"page, by {by}"), by)
+        return Enrolment(_card(person), len(accepted), _numbered(refused), "")
+
+    def _accept(self, photos: Iterable[Image], known: Person | None, refused: list[Refused]) -> list[Accepted]:
+        """Photos that are good, agree and are nobody else's; the others go to `refused`."""
+        judge = PhotoJudge(self._detector, self._recognizer)
+        accepted: list[Accepted] = []
+        for number, photo in enumerate(photos, start=1):
+            verdict = judge.look(str(number), photo)
+            if isinstance(verdict, Accepted):
+                accepted.append(verdict)
+            else:
+                refused.append(verdict)
+        template = self._gallery.template(known.id).unit if known else None
+        try:
+            accepted, odd = agreeing(accepted, self._recognizer.threshold(AGREE_FMR), template)
+        except InputError as error:
+            raise _NotOnePerson(str(error)) from None
+        refused += odd
+        people = len(self._gallery.people())
+        surely = threshold(self._rules.thresholds, self._rules.target_fmr, people).cosine
+        accepted, doubles = others_than(accepted, self._gallery, surely, known.id if known else None)
+        refused += doubles
+        return accepted
+
+    def _keep(self, known: Person | None, name: str, accepted: list[Accepted], consent: Consent, by: str) -> Person:
+        person = known or Person(new_id(), name, consent.at)
+        person = replace(person, consents=(*person.consents, consent))
+        self._record("admin", {"act": "enrol", "person": person.id, "photos": len(accepted), "by": by})
+        put = self._gallery.add if known is None else self._gallery.extend
+        return put(person, [photo.embedding for photo in accepted])
+
+
+class _NotOnePerson(Exception):
+    """The photos do not agree on whose they are."""
+
+
+def _numbered(refused: list[Refused]) -> tuple[tuple[int, str], ...]:
+    return tuple(sorted((int(photo.name), photo.reason) for photo in refused))
+
+
+def _card(person: Person) -> PersonCard:
+    return PersonCard(
+        id=person.id,
+        name=person.name,
+        photos=person.photos,
+        created=person.created,
+        groups=person.groups,
+        valid_from=person.valid_from,
+        valid_until=person.valid_until,
+        schedule=person.schedule.as_data(),
+        consents=tuple((consent.at, consent.text) for consent in person.consents),
+    )

@@ -1,0 +1,76 @@
+"""Who is in this picture? For programs, and for the page on which the browser's camera asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from flask import Blueprint, abort, current_app, g, jsonify, render_template, session
+from flask.typing import ResponseReturnValue
+
+from device.web.auth import csrf_token
+from device.web.doorsources import RecognisedFace
+from device.web.parts import door, parts
+from device.web.uploads import json_object, picture
+
+blueprint = Blueprint("recognition", __name__)
+
+STRANGER = "Desconocido"
+"""What pages built on `/reconocer` expect for a face that nobody knows."""
+UNKNOWN = "unknown"
+BURST, PER_S = 10, 2.0
+"""Pictures that one session or token may send at once, and each second after that."""
+TURN_S = 3.0
+"""One picture is looked at at a time, so that the door itself is never kept waiting by more than one."""
+
+
+@blueprint.get("/reconocer")
+def page() -> ResponseReturnValue:
+    """The page with the browser's camera and a button."""
+    door()
+    own = parts()
+    return render_template("reconocer.html", device=own.device, user=g.identity.name, csrf=csrf_token())
+
+
+@blueprint.post("/reconocer")
+def reconocer() -> ResponseReturnValue:
+    """`{"image": "data:image/jpeg;base64,…"}` to `{"resultados": ["Jessica", "Desconocido"]}`, the largest first."""
+    return jsonify(resultados=[face.name or STRANGER for face in _look()])
+
+
+@blueprint.post("/api/recognize")
+def recognize() -> ResponseReturnValue:
+    """The same with boxes, similarities and what is wrong with the picture of a face."""
+    faces = [
+        {
+            "xyxy": [round(value, 1) for value in face.xyxy],
+            "name": face.name or UNKNOWN,
+            "known": bool(face.name),
+            "similarity": None if face.similarity is None else round(face.similarity, 4),
+            "quality": list(face.quality),
+        }
+        for face in _look()
+    ]
+    return jsonify(faces=faces)
+
+
+def _look() -> Sequence[RecognisedFace]:
+    """The faces in the picture that was sent. Answers with a sentence where that cannot be told."""
+    own = door()
+    wait_s = own.rate.wait_s(_who_asks())
+    if wait_s > 0:
+        answer = current_app.make_response((jsonify(error="too many pictures at once; wait a moment"), 429))
+        answer.headers["Retry-After"] = str(math.ceil(wait_s))
+        abort(answer)
+    if not own.turn.acquire(timeout=TURN_S):
+        abort(503, "other pictures are being looked at; try again")
+    try:
+        return own.recognises.faces(picture(json_object()))
+    finally:
+        own.turn.release()
+
+
+def _who_asks() -> str:
+    """What the rate is counted by: a session, or a token's name."""
+    own = session.get("id") if g.identity.by == "session" else None
+    return f"session {own}" if own else f"token {g.identity.name}"
