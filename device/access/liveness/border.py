@@ -16,9 +16,9 @@ import numpy.typing as npt
 from device.access.liveness.verdict import OPEN, Verdict, View
 from device.datatypes import Box, Image
 
-FACE = 48.0
+FACE = 40.0
 """Longer side of the face, in pixels, when edges are looked for."""
-ABOUT = 3.6
+ABOUT = 3.4
 """Side of what is looked at over that of the face."""
 LONG = 0.8
 """Shortest edge, in faces."""
@@ -26,12 +26,12 @@ CORNER = 0.3
 """Farthest distance of two edges' ends that make a corner, in faces."""
 SQUARE_DEG = 14.0
 """A corner is a right angle to within so much: pictures are seen from the side."""
-EVERY_S = 0.25
-"""An edge doesn't go away: it need not be looked for in every frame."""
+EVERY_S, LATER_S = 0.4, 1.0
+"""An edge doesn't go away: it need not be looked for in every frame, and seldom when enough was seen."""
 ENOUGH = 3
-"""Looks until it says anything."""
-SHARE = 0.5
-"""Of the looks, those that found a frame, from which on it says no."""
+"""Looks until it says yes."""
+HITS, SHARE = 2, 0.3
+"""Looks that found a frame, and their share of all, from which on it says no."""
 
 Segments = npt.NDArray[np.float32]
 """Nx4: x1 y1 x2 y2, in faces, from the middle of the face, y down."""
@@ -51,13 +51,16 @@ class Border:
 
     def look(self, view: View) -> Verdict:
         """See `Check`."""
-        if self._last is None or view.now - self._last >= EVERY_S - 1e-6:
+        pause = EVERY_S if len(self._found) < ENOUGH else LATER_S
+        if self._last is None or view.now - self._last >= pause - 1e-6:
             self._last = view.now
             self._found.append(framed(view.frame.image, view.face.xyxy))
-        if len(self._found) < ENOUGH:
-            return OPEN
-        share = sum(self._found) / len(self._found)
-        return Verdict("no" if share >= SHARE else "yes", 1 - share)
+        hits = sum(self._found)
+        share = hits / len(self._found)
+        score = 1 - share / (share + SHARE)
+        if hits >= HITS and share >= SHARE:
+            return Verdict("no", score)
+        return Verdict("yes", score) if len(self._found) >= ENOUGH and share < SHARE else OPEN
 
 
 def framed(image: Image, box: Box) -> bool:
@@ -128,7 +131,7 @@ def find_edges(image: Image, box: Box) -> Segments:
         cv2.resize(image[top:bottom, left:right], size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
     )
     edges = cv2.Canny(cv2.GaussianBlur(grey, (3, 3), 0), 30, 90)
-    found = cv2.HoughLinesP(edges, 1, np.pi / 180, 22, minLineLength=LONG * FACE, maxLineGap=4)
+    found = cv2.HoughLinesP(edges, 1, np.pi / 180, 18, minLineLength=LONG * FACE, maxLineGap=5)
     if found is None:
         return np.empty((0, 4), np.float32)
     segments = found.reshape(-1, 4).astype(np.float32)

@@ -18,7 +18,7 @@ from device.access.alignment import FloatArray
 from device.access.liveness.patch import PATCH, PLACES, POINTS, POINTS_A_SIDE, Patch
 from device.access.liveness.verdict import OPEN, Verdict, View
 
-LIMIT = 0.8
+LIMIT = 0.5
 """Share of a face's width, in percent, that its points must move against the best plane. docs/security.md says how it
 was chosen."""
 NEAREST_S, FARTHEST_S = 0.25, 0.5
@@ -30,6 +30,8 @@ PATIENCE_S = 2.5
 """From the track's first frame on: somebody who has not moved until then is taken for a picture."""
 HOLD_S = 1.5
 """Somebody who has moved is believed for so long without moving again."""
+LATER_S = 0.25
+"""Pause between pairs while somebody is believed; before, every frame makes one."""
 
 WINDOW = (13, 13)
 STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
@@ -37,6 +39,22 @@ THERE_AND_BACK = 0.7
 """A point that, followed there and back, ends so many pixels from where it began was not followed."""
 FEWEST = 30
 """Points that must have been followed."""
+ROUNDS = 5
+RIDGE = np.float32(1e-4) * np.eye(8, dtype=np.float32)
+
+_UNIT: FloatArray = ((POINTS - PATCH / 2) / (PATCH / 2)).astype(np.float32)
+
+
+def _homography() -> FloatArray:
+    """Nx2x8: how each of a plane's eight freedoms moves each point, x and y (small movements; the same source, 4.1)."""
+    x, y = _UNIT.T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    across = np.stack([one, x, y, none, none, none, x * x, x * y], axis=1)
+    along = np.stack([none, none, none, one, x, y, x * y, y * y], axis=1)
+    return np.stack([across, along], axis=1).astype(np.float32)
+
+
+_HOMOGRAPHY = _homography()
 
 
 class Motion:
@@ -50,6 +68,7 @@ class Motion:
         self._found: deque[tuple[float, float]] = deque(maxlen=32)
         self._first: float | None = None
         self._moved_at: float | None = None
+        self._paired_at = 0.0
 
     def forget(self) -> None:
         """See `Check`."""
@@ -63,7 +82,8 @@ class Motion:
         self._first = now if self._first is None else self._first
         earlier = self._earlier(now)
         self._patches.append((now, view.patch))
-        if earlier is not None:
+        if earlier is not None and not self._rests(now):
+            self._paired_at = now
             moved = within_face(earlier, view.patch)
             if moved is not None:
                 self._found.append((now, moved))
@@ -76,6 +96,10 @@ class Motion:
         if self._patches and now - self._patches[0][0] >= NEAREST_S - 1e-6:
             return self._patches[0][1]
         return None
+
+    def _rests(self, now: float) -> bool:
+        """Whether this frame need not be compared."""
+        return self._moved_at is not None and now - self._paired_at < LATER_S - 1e-6
 
     def _verdict(self, now: float) -> Verdict:
         assert self._first is not None
@@ -97,42 +121,57 @@ class Motion:
 def within_face(one: Patch, other: Patch) -> float | None:
     """How far a face has moved within itself, in percent of its patch's side.
 
-    The 90th percentile over the face of what the best homography leaves unexplained, averaged over neighbouring points:
-    a nod moves all of them, a word only the lips, noise neighbours in different ways.
+    The 90th percentile over the face of what the best plane leaves unexplained, averaged over neighbouring points: a
+    nod moves all of them, a word only the lips, noise neighbours in different ways.
 
     Returns:
         None where too little of the face could be followed: that is no evidence of anything.
     """
-    seen = one.inside & other.inside
-    if seen.sum() < FEWEST:
+    seen = np.flatnonzero(one.inside & other.inside)
+    if len(seen) < FEWEST:
         return None
     points = POINTS[seen]
-    levelled = _levelled(one, other, points)
-    if levelled is None:
+    level = _levelled(one, other, points)
+    if level is None:
         return None
-    there, followed = _follow(one.grey, levelled, points, levels=1)
-    back, returned = _follow(levelled, one.grey, there, levels=1)
-    kept = followed & returned & (np.linalg.norm(back - points, axis=1) < THERE_AND_BACK)
+    there, followed = _follow(one.unlit, level, points, levels=1)
+    back, returned = _follow(level, one.unlit, there, levels=1)
+    kept = followed & returned & (np.abs(back - points).max(axis=1) < THERE_AND_BACK)
     if kept.sum() < FEWEST:
         return None
-    plane = cv2.findHomography(points[kept], there[kept], cv2.RANSAC, 0.5, maxIters=100, confidence=0.98)[0]
-    if plane is None:
-        return None
-    left = there - cv2.perspectiveTransform(points[None], plane)[0]
-    return _typical(left[kept], PLACES[seen][kept])
+    left = _unexplained(_HOMOGRAPHY[seen[kept]], (there - points)[kept])
+    return _typical(left, PLACES[seen[kept]])
 
 
 def _levelled(one: Patch, other: Patch, points: FloatArray) -> npt.NDArray[np.uint8] | None:
-    """The other patch as the first plane would show it, so that what is left to follow is small."""
-    there, followed = _follow(one.grey, other.grey, points, levels=2)
+    """The other patch as a first plane would show it, so that what is left to follow is small."""
+    there, followed = _follow(one.unlit, other.unlit, points, levels=2)
     if followed.sum() < FEWEST:
         return None
     plane = cv2.findHomography(points[followed], there[followed], 0)[0]
     if plane is None:
         return None
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    level = cv2.warpPerspective(other.grey, plane, (PATCH, PATCH), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    level = cv2.warpPerspective(other.unlit, plane, (PATCH, PATCH), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(level, np.uint8)
+
+
+def _unexplained(model: FloatArray, moved: FloatArray) -> FloatArray:
+    """What is left of movements (Nx2) when those of the best plane are taken away.
+
+    Least squares, weighted again and again by Cauchy's function of what was left: a mouth that opens shall not draw the
+    plane after it.
+    """
+    given, wanted = model.reshape(-1, model.shape[2]), moved.reshape(-1)
+    weight = np.ones(len(moved), np.float32)
+    left = moved
+    for _ in range(ROUNDS):
+        each = np.repeat(weight, 2)[:, None] * given
+        plane = np.linalg.solve(each.T @ given + RIDGE, each.T @ wanted)
+        left = (wanted - given @ plane).reshape(-1, 2)
+        squares = (left * left).sum(axis=1)
+        weight = 1 / (1 + squares / max(float(np.median(squares)), 1e-4))
+    return left
 
 
 def _follow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -14,10 +15,10 @@ from device.datatypes import Image
 PATCH = 96
 """Side of a patch, in pixels."""
 POINTS_A_SIDE = 11
-LIGHT_SPREAD = 7.0
-"""Standard deviation, in pixels, of the blur that is taken for the light on a face."""
+LIGHT_SIDE = 23
+"""Side, in pixels, of the square whose mean is taken for the light on its middle."""
 EDGE = 4.0
-"""Points nearer to the picture's edge than so many pixels of the patch aren't looked at: what lies beyond is made up."""
+"""Points nearer to the picture's edge than so many pixels of the patch don't count: what lies beyond is made up."""
 
 _TEMPLATE: FloatArray = ((TEMPLATES["yunet"] - SIDE / 2) * (PATCH / SIDE) + PATCH / 2).astype(np.float32)
 
@@ -27,19 +28,38 @@ def _grid() -> tuple[FloatArray, npt.NDArray[np.intp]]:
     ticks = np.linspace(8, PATCH - 9, POINTS_A_SIDE)
     points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
     x, y = ((points - PATCH / 2) / PATCH).T
-    inside = np.flatnonzero((x / 0.40) ** 2 + (y / 0.46) ** 2 <= 1)
+    inside = np.flatnonzero((x / 0.37) ** 2 + (y / 0.44) ** 2 <= 1)
     return points[inside].astype(np.float32), inside
 
 
 POINTS, PLACES = _grid()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+THUMBNAIL = 12
+INNER = np.s_[12:84, 14:82]
+"""Rows and columns of a patch that are face, not hair or background."""
+
+
+@dataclass(frozen=True, eq=False)
 class Patch:
-    """`grey`: 96x96 uint8, the light divided out. `inside`: which of `POINTS` lie well within the picture."""
+    """`grey`: 96x96 uint8. `inside`: which of `POINTS` lie well within the picture."""
 
     grey: npt.NDArray[np.uint8]
     inside: npt.NDArray[np.bool_]
+
+    @cached_property
+    def unlit(self) -> npt.NDArray[np.uint8]:
+        """Divided by its own blur: a lamp that flickers or a highlight that passes shall not look like movement."""
+        light = cv2.blur(self.grey, (LIGHT_SIDE, LIGHT_SIDE))
+        return np.asarray(cv2.divide(self.grey, cv2.add(light, (3.0,)), scale=110), np.uint8)
+
+    @cached_property
+    def thumbnail(self) -> FloatArray:
+        """The face in 12x12 grey values, as a vector of zero mean and unit length."""
+        inner = self.grey[INNER]
+        small = cv2.resize(inner, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+        small -= small.mean()
+        return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
 
 
 def cut_patch(image: Image, landmarks: FloatArray) -> Patch:
@@ -54,13 +74,12 @@ def cut_patch(image: Image, landmarks: FloatArray) -> Patch:
     matrix = similarity(landmarks, _TEMPLATE)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     inverse = cv2.invertAffineTransform(matrix)
-    grey = _unlit(_warped(image, matrix, inverse, scale))
-    return Patch(grey, _inside(inverse, scale, image))
+    return Patch(_warped(image, matrix, inverse, scale), _inside(inverse, scale, image))
 
 
 def alike(one: Patch, other: Patch) -> float:
-    """Correlation of two patches, -1 to 1."""
-    return float(cv2.matchTemplate(one.grey, other.grey, cv2.TM_CCOEFF_NORMED)[0, 0])
+    """Correlation of two patches' thumbnails, -1 to 1."""
+    return float(one.thumbnail @ other.thumbnail)
 
 
 def _warped(
@@ -82,12 +101,6 @@ def _warped(
         matrix = matrix @ np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
     patch = cv2.warpAffine(part, matrix, (PATCH, PATCH), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(patch, np.uint8)
-
-
-def _unlit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Divided by its own blur: a lamp that flickers or a highlight that passes shall not look like movement."""
-    light = cv2.GaussianBlur(grey, (0, 0), LIGHT_SPREAD).astype(np.float32)
-    return np.asarray(cv2.convertScaleAbs(grey / (light + 3), alpha=110.0), np.uint8)
 
 
 def _inside(inverse: npt.NDArray[np.float64], scale: float, image: Image) -> npt.NDArray[np.bool_]:

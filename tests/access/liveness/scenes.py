@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -77,14 +78,19 @@ def attacks(photos: Sequence[Path], count: int, seed: int = 0, species: Sequence
     ]
 
 
-def photos(folder: Path, people: int | None = None) -> list[Path]:
-    """One photo of each person of a folder of folders, in the order of their names."""
+def photos(folder: Path, part: Literal["all", "choose", "report"] = "all") -> list[Path]:
+    """One photo of each person of a folder of folders, in the order of their names.
+
+    Args:
+        folder: `lfw/train`, say.
+        part: limits are chosen on every other person, and figures reported on the others.
+    """
     chosen = [
         sorted(person.glob("*.[jp][pn]g"))[0]
         for person in sorted(folder.iterdir())
         if person.is_dir() and any(person.glob("*.[jp][pn]g"))
     ]
-    return chosen[:people]
+    return {"all": chosen, "choose": chosen[::2], "report": chosen[1::2]}[part]
 
 
 def still(scene: Scene) -> Iterator[Image]:
