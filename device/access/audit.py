@@ -70,9 +70,9 @@ class Audit:
         """Open the log of a folder for appending; make it, and a key, where there is none.
 
         Args:
-            folder: holds audit.db, audit.key (mode 0400, where no `key` is given) and audit.pub.
+            folder: holds audit.db, audit.pub and, where the key comes from nowhere else, audit.key (mode 0400).
             clock: the machine's where None.
-            key: Ed25519 private key (PEM), from a systemd credential.
+            key: Ed25519 private key (PEM); by default systemd's credential `audit-key`, else the file's.
             boot: what this start of the machine is called; the kernel's word where None.
         Raises:
             AuditError: it cannot be written to, is damaged, its last record does not verify with the key, or the key
@@ -250,6 +250,8 @@ def read(path: Path) -> Iterator[AuditRecord]:
                 yield _typed(row)
         finally:
             connection.close()
+    except sqlite3.OperationalError as error:
+        raise InputError(f"cannot read the access log {path}: {error}") from error
     except sqlite3.Error as error:
         raise InputError(f"{path} is damaged or no access log: {error}") from error
 
@@ -262,10 +264,10 @@ def _typed(row: tuple[Any, ...]) -> AuditRecord:
 
 
 def _key_of(connection: sqlite3.Connection, folder: Path, pem: str | bytes | None) -> Ed25519PrivateKey:
-    """The given key, that of the file, or, for a log without records, a new one. Raises InputError."""
+    """The given key, systemd's, that of the file, or, for a log without records, a new one. Raises InputError."""
     if pem is not None:
-        return auditkey.private_key(pem, "the credential of the access log")
-    key = auditkey.read_key(folder)
+        return auditkey.private_key(pem, "the key that was given for the access log")
+    key = auditkey.credential() or auditkey.read_key(folder)
     if key is not None:
         return key
     if connection.execute("SELECT 1 FROM record LIMIT 1").fetchone():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,6 +14,10 @@ from device.errors import InputError
 
 KEY_FILE = "audit.key"
 PUBLIC_FILE = "audit.pub"
+CREDENTIAL = "audit-key"
+"""systemd's name for it; `LoadCredential=sereno:/etc/sereno/credentials` makes it `sereno_audit-key`."""
+CREDENTIALS = Path("/etc/sereno/credentials")
+"""Where systemd takes credentials from; read directly where an administrator runs a command."""
 
 
 def private_key(pem: str | bytes, where: str) -> Ed25519PrivateKey:
@@ -49,6 +54,26 @@ def read_key(folder: Path) -> Ed25519PrivateKey | None:
     if mode & 0o077:
         raise InputError(f"others may read the audit log's key {path} (mode {mode:04o}): it must be 0400")
     return private_key(pem, str(path))
+
+
+def credential(environment: Mapping[str, str] = os.environ) -> Ed25519PrivateKey | None:
+    """The key that systemd hands over, or would; None where there is none.
+
+    Raises:
+        InputError: it cannot be read, or is no key.
+    """
+    given = environment.get("CREDENTIALS_DIRECTORY")
+    folder = CREDENTIALS if given is None else Path(given)
+    for path in (folder / CREDENTIAL, folder / f"sereno_{CREDENTIAL}"):
+        try:
+            return private_key(path.read_bytes(), f"the credential {path}")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if given is None:  # That folder is root's alone: somebody else has a log and a key of their own.
+                return None
+            raise InputError(f"cannot read the credential {path}: {error.strerror}") from error
+    return None
 
 
 def make_key(folder: Path) -> Ed25519PrivateKey:

@@ -91,13 +91,25 @@ def test_ok__key_is_private_and_made_once(tmp_path: Path, clock: FakeClock) -> N
     assert (tmp_path / "audit.key").read_bytes() == pem
 
 
-def test_ok__key_from_a_credential(tmp_path: Path, clock: FakeClock) -> None:
-    pem = (auditkey.make_key(tmp_path), (tmp_path / "audit.key").read_bytes())[1]
-    log = Audit.open(tmp_path / "log", clock, key=pem)
-    assert auditkey.public_bytes(log.public_key) == auditkey.public_bytes(
-        auditkey.read_public(tmp_path / "log" / "audit.pub")
-    )
-    assert not (tmp_path / "log" / "audit.key").exists()
+@pytest.mark.parametrize("called", ["audit-key", "sereno_audit-key"])
+def test_ok__key_from_a_credential(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, called: str
+) -> None:
+    """As systemd hands it over; no key lies in the storage folder then."""
+    given = auditkey.make_key(tmp_path)
+    (tmp_path / "audit.key").rename(tmp_path / called)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    log = Audit.open(tmp_path / "log", clock)
+    assert auditkey.public_bytes(log.public_key) == auditkey.public_bytes(given.public_key())
+    assert sorted(path.name for path in (tmp_path / "log").glob("audit.*[by]")) == ["audit.db", "audit.pub"]
+
+
+def test_fail__credential_that_is_none(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not passed over for a new key."""
+    (tmp_path / auditkey.CREDENTIAL).write_text("secret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(AuditError, match="credential"):
+        Audit.open(tmp_path / "log", clock)
 
 
 def test_fail__key_that_others_may_read(tmp_path: Path, clock: FakeClock) -> None:
