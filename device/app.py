@@ -21,7 +21,7 @@ from device.capture.reader import Reader
 from device.capture.sources import open_source
 from device.capture.tamper import TamperWatch
 from device.configfile import did_you_mean, resolve_path, resolve_source, storage_path
-from device.datatypes import AccessDecision, Event, ObjectEvent
+from device.datatypes import AccessDecision, Event, ObjectEvent, Observation
 from device.detection.detector import Detector
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
@@ -183,11 +183,15 @@ class Box:
         self._users = UserStore(folder / "users.db")
         self._web = self._web_server(config) if config.web.enabled else None
         sinks: list[Sink] = [EventLog(terminal), self._publisher]
+        observers: list[Callable[[Observation], None]] = [self.board.show, self._live.show]
+        if self._door is not None:
+            sinks.append(self._door.page.board)
+            observers.append(self._door.page.board.show)
         self._loop = Loop(
             frames=self._cameras.frames(),
             units=self._units(config, detector),
             sinks=sinks,
-            observers=[self.board.show, self._live.show],
+            observers=observers,
             health=self._cameras.health,
             watchdog=self._watchdog,
             stop=self._stop,
@@ -286,6 +290,7 @@ class Box:
             events=self._publisher.store,
             status=self.board,
             users=self._users,
+            door=self._door.page if self._door else None,
         )
         return WebServer(app, config.web.host, config.web.port, self._on_failure)
 

@@ -37,12 +37,14 @@ from device.capture.tamper import TamperWatch
 from device.configfile import resolve_path
 from device.datatypes import Box, Event, Frame
 from device.detection.zones import Polygon
+from device.doorpage import door_page
 from device.errors import ConfigError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, find_bundle, load_bundle
 from device.loop import GLANCE_S
 from device.system.clock import SystemClock
 from device.system.clocktrust import ClockTrust
+from device.web.doorsources import DoorSources
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Door:
     gallery: Gallery
     models: list[str]
     warnings: list[str]
+    page: DoorSources
     _enforcer: Enforcer
     _lock: Lock
     _audit: Audit
@@ -94,6 +97,7 @@ class Door:
         """Lock, and let go of everything. Harmless when repeated."""
         self.lock()
         self.decisions.close()
+        self.page.log.close()
         self._audit.close()
         self.gallery.close()
 
@@ -155,7 +159,8 @@ def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: b
         now=now,
     )
     models = [detector.name, bundle.name]
-    return Door(unit, decisions, gallery, models, warnings, enforcer, lock, audit, door.liveness)
+    page = door_page(detector=detector, recognizer=recognizer, rules=rules, gallery=gallery, audit=audit, folder=folder)
+    return Door(unit, decisions, gallery, models, warnings, page, enforcer, lock, audit, door.liveness)
 
 
 class CheapLook:

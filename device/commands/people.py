@@ -128,7 +128,7 @@ def forget(name: str, file: GalleryFile) -> None:
     The access log keeps the random id, which then stands for nobody. Exports, copies of the disk and what was sent
     already are beyond reach; on an SD card, old cells may hold deleted bytes until they are written again.
     """
-    from device.commands.erasure import erase
+    from device.erasure import erase
     from device.errors import InputError
 
     known_as, person_id, missing = name, "", None

@@ -50,6 +50,10 @@ class AccessLog(Protocol):
         """At most `limit` decisions, the newest first, with a record below `before`. Raises InputError."""
         ...
 
+    def close(self) -> None:
+        """Ask no more. May be called twice."""
+        ...
+
 
 class PersonView(Protocol):
     """What the page shows of a person. `schedule` is `always`, `never` or the weekly windows as JSON has them;
