@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 START_S = 10.0
 """A keeper that has not claimed its pins by then is faulty."""
+REST_S = 1.0
+"""A keeper that has not put the lock to rest so long after its own bound hangs: the next one will."""
 CLOSE_S = 3.0
 RESTART_S = (2.0, 60.0)
 """Pause before a keeper that failed is started again, and up to what it grows; one that had worked is followed at once.
@@ -49,6 +51,7 @@ class KeeperLink:
         self._unread = b""
         self._start_at = 0.0
         self._pause_s = RESTART_S[0]
+        self._due_at = float("inf")
         self._said = ""
         self._start()
         self._wait(START_S, lambda: not self.fault or self._process is None)
@@ -62,6 +65,7 @@ class KeeperLink:
 
     def _start(self) -> None:
         self._unread = b""
+        self._due_at = time.monotonic() + START_S
         try:
             folder = self._settings.journal.parent
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -118,6 +122,8 @@ class KeeperLink:
             return
         self.send({"do": "alive"})
         self._hear()
+        if self._process is not None and time.monotonic() > self._due_at:
+            self._kill("the keeper of the lock hangs")
         if self._process is None and time.monotonic() >= self._start_at:
             self._start()
 
@@ -173,18 +179,22 @@ class KeeperLink:
                 self._lost(self.fault or "the keeper of the lock has ended")
                 return
             *lines, self._unread = (self._unread + chunk).split(b"\n")
-            for line in lines:
-                self._take(json.loads(line))
+            try:
+                for line in lines:
+                    self._take(json.loads(line))
+            except (ValueError, KeyError):
+                self._kill("the keeper of the lock said something that is no message")
 
     def _take(self, news: dict[str, Any]) -> None:
         event = news.pop("event")
         if event == "ready":
-            self.fault, self._said, self._pause_s = "", "", RESTART_S[0]
+            self.fault, self._said, self._pause_s, self._due_at = "", "", RESTART_S[0], float("inf")
             self.unlocked = False
             self._take_inputs(news)
         elif event == "moved":
             self.unlocked, self._authorisation = bool(news["unlocked"]), str(news["authorisation"])
             self.movements.append(news)
+            self._due_at = time.monotonic() + self._settings.max_unlock_s + REST_S if self.unlocked else float("inf")
             if self.unlocked:
                 self._answers.append(news)
         elif event in ("refused", "extended"):

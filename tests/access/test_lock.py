@@ -252,6 +252,21 @@ def test_fail__keeper_that_hangs(path: Path, opened: Callable[..., KeeperLink]) 
     assert 1 not in levels(path)
 
 
+def test_fail__keeper_hangs_while_released(path: Path, opened: Callable[..., KeeperLink]) -> None:
+    """The daemon guards its guard: it ends the keeper, and the next one puts the pin to rest."""
+    link = opened(max_unlock_s=0.3)
+    lock = KeeperLock(link)
+    lock.unlock(9, record("a"))
+    first = link.pid
+    assert first
+    os.kill(first, signal.SIGSTOP)
+    assert until(lambda: not lock.poll() and not lock.fault and link.pid not in (None, first))
+    unlock, rest = journal(path, "unlock", "rest")
+    assert rest["cause"] == "keeper-restarted"
+    assert rest["monotonic"] - unlock["monotonic"] < 4
+    assert levels(path) == [0, 1, 0]
+
+
 @pytest.mark.parametrize("garbage", [b"open the door\n", b"[1]\n", b'{"do": "open"}\n', b"\xff\n", b"x" * 5000])
 def test_ok__garbage_ends_it_at_rest(path: Path, garbage: bytes) -> None:
     settings = KeeperSettings(journal=path, driver="mock", pin=PIN)
