@@ -46,6 +46,8 @@ class Person:
     schedule: Schedule = ALWAYS
     consents: tuple[Consent, ...] = ()
     photos: int = 0
+    pictures: tuple[str, ...] = ()
+    """Digests of the aligned faces that the template rests on: the same photo counts once."""
 
 
 def record_of(person: Person) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def record_of(person: Person) -> dict[str, Any]:
     values = {each.name: getattr(person, each.name) for each in fields(person)}
     return values | {
         "groups": list(person.groups),
+        "pictures": list(person.pictures),
         "schedule": person.schedule.as_data(),
         "consents": [asdict(consent) for consent in person.consents],
     }
@@ -62,6 +65,7 @@ def person_of(record: Mapping[str, Any]) -> Person:
     """What `record_of` wrote. Raises TypeError, KeyError or ValueError for anything else."""
     special = {
         "groups": tuple(record["groups"]),
+        "pictures": tuple(record.get("pictures", ())),
         "schedule": Schedule.parse(record["schedule"]),
         "consents": tuple(Consent(**consent) for consent in record["consents"]),
     }

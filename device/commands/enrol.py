@@ -138,7 +138,9 @@ class _Enroller:
         """One person, who stands before a camera. Returns whether there are photos enough."""
         from device.capture.opencv import without_password
 
-        return self._enrol(name, self._judges(name).camera(source, without_password(source)))
+        known = self._known(name)
+        judges = self._judges(name, known)
+        return self._enrol(name, known, judges, judges.camera(source, without_password(source)))
 
     def from_files(self, wanted: dict[str, tuple[Path, ...]]) -> bool:
         """Everybody, one after the other, each kept before the next. Returns whether there are photos enough of all."""
@@ -158,26 +160,32 @@ class _Enroller:
         hidden = total < 2 or not sys.stderr.isatty()
         with tqdm(total=total, unit="file", file=sys.stderr, disable=hidden) as bar:
             for name, paths_of in files.items():
-                complete &= self._enrol(name, self._judges(name).files(paths_of, bar))
+                known = self._known(name)
+                judges = self._judges(name, known)
+                complete &= self._enrol(name, known, judges, judges.files(paths_of, bar))
         return complete
 
-    def _judges(self, name: str) -> Judges:
+    def _known(self, name: str) -> Person | None:
+        from device.access.gallery import fold
+
+        return next((person for person in self.gallery.people() if fold(person.name) == fold(name)), None)
+
+    def _judges(self, name: str, known: Person | None) -> Judges:
         from device.access.collector import Collector
         from device.access.enrolment import LIMITS, PhotoJudge
         from device.commands.enrolphotos import Judges
 
         limits = replace(LIMITS, size_px=self.min_size_px, confidence=self.detector.clear)
         return Judges(
-            PhotoJudge(self.detector, self.recognizer, limits),
+            PhotoJudge(self.detector, self.recognizer, limits, known.pictures if known else ()),
             lambda: Collector(self.detector, limits, identity=None, name=name),
         )
 
-    def _enrol(self, name: str, looked: Iterable[Verdict]) -> bool:
+    def _enrol(self, name: str, known: Person | None, judges: Judges, looked: Iterable[Verdict]) -> bool:
         """Enrol one person, and say what came of it."""
         from device.access.galleryrecords import LEAST_PHOTOS
         from device.errors import InputError
 
-        known = next((person for person in self.gallery.people() if _same(person.name, name)), None)
         refused: list[Refused] = []
         try:
             accepted = self._accept(looked, known, refused)
@@ -185,6 +193,9 @@ class _Enroller:
             _list(refused)
             return _failed(name, str(error))
         _list(refused)
+        if known and not accepted and judges.photos.known:
+            _say(f"{name}: nothing new, {known.photos} photos in all")
+            return known.photos >= LEAST_PHOTOS
         wanted = max(1, LEAST_PHOTOS - (known.photos if known else 0))
         if len(accepted) < wanted:
             return _failed(name, f"{len(accepted)} photos are good, {wanted} or more are needed")
@@ -223,7 +234,8 @@ class _Enroller:
         embeddings = [photo.embedding for photo in accepted]
         crops = [png_of(photo.aligned) for photo in accepted] if self.consent.crops else []
         person = known or Person(new_id(), name, self.consent.at)
-        person = replace(person, consents=(*person.consents, self.consent))
+        pictures = (*person.pictures, *(photo.digest for photo in accepted))
+        person = replace(person, consents=(*person.consents, self.consent), pictures=pictures)
         put = self.gallery.add if known is None else self.gallery.extend
         with self.file.recorded("enrol", person.id, photos=len(accepted)):
             return put(person, embeddings, crops).photos
@@ -254,12 +266,6 @@ def _door_threshold(recognizer: Recognizer, target_fmr: float, people: int) -> T
     except ValueError as error:
         raise InputError(f"the thresholds of {recognizer.name} cannot be used: {error}") from None
     return threshold(rules.thresholds, rules.target_fmr, people)
-
-
-def _same(first: str, second: str) -> bool:
-    from device.access.gallery import fold
-
-    return fold(first) == fold(second)
 
 
 def _list(refused: list[Refused]) -> None:

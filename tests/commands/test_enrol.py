@@ -21,7 +21,8 @@ from device.access.gallerykey import find_key
 from device.commands.people import row
 from device.publish.database import Database
 from tests import facemodels
-from tests.daemon import sereno, write_config
+from tests.daemon import PROGRAM, sereno, write_config
+from tests.mosquitto import eventually
 
 ANA, EVA, ALI = "Condoleezza_Rice", "Angelina_Jolie", "Carlos_Moya"
 
@@ -196,6 +197,32 @@ def test_ok__many_people_ask_for_more_than_was_measured(db: Path, lfw: Path, tmp
     assert done.returncode == 0, done.stderr
     assert "one false match in 1,000,000 comparisons; sereno-arcface was measured to one in 100,000" in done.stderr
     assert "measured" not in enrol(tmp_path / "other.db", "Ana", *photos(lfw, ANA, 3)).stderr
+
+
+@pytest.mark.parametrize("after_people", [0, 1, 2])
+def test_ok__killed_while_enrolling(db: Path, lfw: Path, tmp_path: Path, after_people: int) -> None:
+    """Who was told is there, nobody is there by half, and the same command goes on."""
+    known = tmp_path / "known"
+    for name in (ANA, EVA, ALI):
+        (known / name).mkdir(parents=True)
+        for path in photos(lfw, name, 4):
+            shutil.copy(path, known / name)
+    command = [PROGRAM, "enrol", "--people", known, "--gallery", db, "--yes", "--keep-crops"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    told = [process.stdout.readline().split(":")[0] for _ in range(after_people)]
+    if not told:
+        # In the middle of making the gallery.
+        eventually(db.with_name("gallery.db.key").exists)
+    process.kill()
+    process.wait()
+    if db.exists():
+        there = listed(db)
+        assert set(told) <= set(there)
+        assert {row["photos"] for row in there.values()} <= {4}
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert {name: row["photos"] for name, row in listed(db).items()} == {ANA: 4, EVA: 4, ALI: 4}
 
 
 @pytest.mark.parametrize(
