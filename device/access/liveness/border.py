@@ -7,7 +7,6 @@ what is below the chin. So an edge must pass under the face, with corners to the
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ FACE = 40.0
 """Longer side of the face, in pixels, when edges are looked for."""
 ABOUT = 3.4
 """Side of what is looked at over that of the face."""
-LONG = 0.8
+LONG = 0.9
 """Shortest edge, in faces."""
 CORNER = 0.3
 """Farthest distance of two edges' ends that make a corner, in faces."""
@@ -64,7 +63,7 @@ class Border:
 
 
 def framed(image: Image, box: Box) -> bool:
-    """Whether three edges of a rectangle stand about a face, the one below it among them.
+    """Whether an edge passes under a face and makes corners with edges on both sides of it.
 
     Args:
         image: HxWx3 uint8 RGB: the whole picture.
@@ -80,17 +79,10 @@ def framed(image: Image, box: Box) -> bool:
     reach = np.abs(segments[:, 2:] - segments[:, :2])
     lying = reach[:, 0] > reach[:, 1]
     beside_x = np.abs(middle[:, 0]) > half_width * 0.9
-    below = segments[lying & (middle[:, 1] > half_height * 0.95) & _across(segments, 0)]
-    above = segments[lying & (middle[:, 1] < -half_height * 0.9) & _across(segments, 0)]
+    below = segments[lying & (middle[:, 1] > half_height * 1.2) & _across(segments, 0)]
     left = segments[~lying & beside_x & (middle[:, 0] < 0) & _across(segments, 1)]
     right = segments[~lying & beside_x & (middle[:, 0] > 0) & _across(segments, 1)]
-    for bottom in below:
-        corners = [_cornered(bottom, sides) for sides in (left, right)]
-        if all(corners):
-            return True
-        if any(corners) and any(_cornered(top, side) for top in above for side in (left, right)):
-            return True
-    return False
+    return any(_cornered(bottom, left) and _cornered(bottom, right) for bottom in below)
 
 
 def _across(segments: Segments, axis: int) -> npt.NDArray[np.bool_]:
@@ -101,11 +93,10 @@ def _across(segments: Segments, axis: int) -> npt.NDArray[np.bool_]:
     return passing
 
 
-def _cornered(edge: npt.NDArray[np.float32], others: Segments | Sequence[npt.NDArray[np.float32]]) -> bool:
+def _cornered(edge: npt.NDArray[np.float32], others: Segments) -> bool:
     """Whether one of the others meets this edge at a right angle."""
     if not len(others):
         return False
-    others = np.asarray(others)
     ends = edge.reshape(2, 2)
     theirs = others.reshape(-1, 2, 2)
     distance = np.linalg.norm(theirs[:, :, None] - ends[None, None], axis=-1).min(axis=(1, 2))
@@ -131,7 +122,7 @@ def find_edges(image: Image, box: Box) -> Segments:
         cv2.resize(image[top:bottom, left:right], size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
     )
     edges = cv2.Canny(cv2.GaussianBlur(grey, (3, 3), 0), 30, 90)
-    found = cv2.HoughLinesP(edges, 1, np.pi / 180, 18, minLineLength=LONG * FACE, maxLineGap=5)
+    found = cv2.HoughLinesP(edges, 1, np.pi / 180, 18, minLineLength=LONG * FACE, maxLineGap=8)
     if found is None:
         return np.empty((0, 4), np.float32)
     segments = found.reshape(-1, 4).astype(np.float32)
