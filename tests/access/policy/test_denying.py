@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from device.access.policy import NEVER, DoorFacts, FaceView, PersonRules, Schedule
-from tests.access.policy.scene import LIVE, PENDING, RULES, SPOOF, WALL, Door, face, stranger
+from device.access.policy import NEVER, DoorFacts, FaceView, PersonRules, Schedule, threshold
+from tests.access.policy.scene import LIVE, PENDING, POINTS, RULES, SPOOF, WALL, Door, face, stranger
 
 WEEKLY = Schedule.parse({"timezone": "UTC", "windows": [{"days": ["wed"], "from": "00:00", "to": "24:00"}]})
 
@@ -18,6 +18,8 @@ def test_fail__a_stranger_is_unknown_after_fifteen_frames() -> None:
     [decision] = door.see(stranger())
     assert (decision.granted, decision.reason, decision.ended) == (False, "unknown", "evidence")
     assert (decision.person, decision.similarity, decision.frames) == ("", 0.1, 15)
+    limit = threshold(POINTS, 1e-4, 1)
+    assert (decision.threshold, decision.fmr, decision.measured) == (limit.cosine, limit.fmr, limit.measured)
     assert not decision.strike
 
 

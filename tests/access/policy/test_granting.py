@@ -12,7 +12,7 @@ from tests.access.policy.scene import LIVE, OFF, PENDING, POINTS, RULES, SPOOF, 
 
 def test_ok__three_good_frames_are_a_grant() -> None:
     door = Door(people=50)
-    assert door.watch(face(gallery=50), frames=2) == []
+    assert door.watch(face(similarity=0.9, gallery=50), frames=2) == []
     [decision] = door.see(face(similarity=0.8, runner_up=0.2, gallery=50))
     limit = threshold(POINTS, 1e-4, 50)
     assert (decision.granted, decision.reason, decision.ended) == (True, "recognised", "evidence")
