@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,16 +38,28 @@ DESKTOP = (1280, 800)
 PHONE = (390, 844)
 
 
-class Chromium:
-    """The browser. A context manager: it ends with the block, and its profile is `folder`, new and empty."""
+def fake_camera(film: Path) -> list[str]:
+    """Flags with which a page that asks for a camera is given the pictures of `film` (MJPEG), without a question."""
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={film}",
+    ]
 
-    def __init__(self, folder: Path, language: str = "en") -> None:
+
+class Chromium:
+    """The browser. A context manager: it ends with the block, and its profile is `folder`, new and empty.
+
+    `flags` are more of its own, as those of `fake_camera`.
+    """
+
+    def __init__(self, folder: Path, language: str = "en", flags: Sequence[str] = ()) -> None:
         program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         assert program, "chromium is not installed: `apt install chromium`, or `make test`, which does"
         folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "chromium.log").open("wb")
         self._process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--lang={language}", "about:blank"],
+            [program, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", f"--lang={language}", "about:blank"],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

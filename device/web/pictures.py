@@ -62,7 +62,8 @@ GREEN, RED, YELLOW = 2, 3, 0
 def _face_caption(face: FaceSeen, label_of: Translate) -> Caption:
     """A face with its name and similarity; who is let in green, who is not red, out of the zone faint."""
     color = {"granted": GREEN, "denied": RED}.get(face.outcome, YELLOW)
-    name = face.name or label_of("unknown face" if face.similarity is not None else "face")
+    # Once its attempt has ended a face is looked at closely only now and then: its outcome is told instead of its name.
+    name = face.name or label_of(face.outcome or ("unknown face" if face.similarity is not None else "face"))
     return Caption(face.xyxy, name, face.similarity, color, faint=not face.in_zone)
 
 

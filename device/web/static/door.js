@@ -109,7 +109,7 @@ class Door {
     card.classList.add(granted ? "granted" : "denied");
     card.classList.toggle("fresh", fresh);
     card.querySelector(".mark").textContent = granted ? "✓" : "✕";
-    card.querySelector(".name").textContent = decision.name ?? text(decision.person ? "access.forgotten" : "reconocer.stranger");
+    card.querySelector(".name").textContent = decision.name ?? text(decision.person ? "access.forgotten" : decision.reason === "unknown" ? "reconocer.stranger" : "access.somebody");
     const result = [text(granted ? "verdict.granted" : "verdict.denied")];
     if (!granted && decision.reason !== "unknown") result.push(reasonText(decision.reason));
     card.querySelector(".result").textContent = result.join(": ");
