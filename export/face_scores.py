@@ -23,8 +23,9 @@ FMRS = (1e-2, 1e-3, 1e-4)
 MISSING = -1.0
 """Similarity of a pair of which a photo has no face: never a match, at any threshold."""
 
-KNOWN_ERRORS = {"Hassan_Wirajuda": "Hasan_Wirayuda"}
-"""People whom Labeled Faces in the Wild lists twice: the other name, and the one it is counted as."""
+KNOWN_ERRORS = {"Hassan_Wirajuda": "Hasan_Wirayuda", "Chyung_Dai-chul": "Dai_Chul_Chyung"}
+"""People whom Labeled Faces in the Wild lists twice: the other name, and the one it is counted as. An Indonesian and a
+South Korean politician, each spelled two ways."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from export.face_scores import ByIdentity, Pairs, all_pairs, corrected, det_curve, unit
+from export.face_scores import KNOWN_ERRORS, ByIdentity, Pairs, all_pairs, corrected, det_curve, unit
 from export.face_verification import Thresholds, find_thresholds, rate_name
 
 
@@ -113,6 +115,12 @@ def test_a_bootstrap_of_everyone_once_is_the_figure_itself() -> None:
 
 def test_known_label_errors_are_put_right() -> None:
     assert corrected(["Hassan_Wirajuda", "Al_Gore"]) == ("Hasan_Wirayuda", "Al_Gore")
+    assert corrected(["Chyung_Dai-chul", "Dai_Chul_Chyung"]) == ("Dai_Chul_Chyung",) * 2
+
+
+def test_known_label_errors_are_names_of_the_test_photos(shared_data: Path) -> None:
+    people = {path.name for path in (shared_data / "lfw" / "test").iterdir()}
+    assert all({other, one} <= people for other, one in KNOWN_ERRORS.items())
 
 
 def test_thresholds_are_measured_where_ten_pairs_decide_and_read_off_the_line_elsewhere() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from device.errors import InputError
-from export.datasets.folders import Layout, find_layout
+from export.datasets.folders import Layout, find_layout, photos, split_folders, subfolders
 from export.datasets.inspection import inspect_files
 from export.datasets.samples import SPLITS
 from training.data.classes import passed_over
@@ -19,6 +19,12 @@ TINY_FACE = 60
 
 def check_faces(root: Path, *, allow_duplicates: bool = False) -> Findings:
     """Look over face crops. Raises InputError where there is nothing to look at."""
+    tops = (split_folders(root).values() or [root]) if root.is_dir() else []
+    if tops and not any(photos(person) for top in tops for person in subfolders(top)):
+        raise InputError(
+            f"{root} holds no people: put the photos of each one into a folder of their own, such as {root}/ana and "
+            f"{root}/luis, two photos or more of each"
+        )
     layout = find_layout(root)
     given = {sample.path: (split, sample.label) for split, samples in layout.samples.items() for sample in samples}
     looks = inspect_files(sorted(given))

@@ -53,6 +53,9 @@ def arcface(context: click.Context, **_: object) -> None:
     _fill_in(context)
     if context.params["data"] is None and context.params["resume"] is None:
         raise ConfigError("--data is missing: name a folder that holds a folder of photos for each person")
+    data = context.params["data"]
+    if data is not None and not data.is_dir():
+        raise ConfigError(f"--data: there is no folder {data}; name one that holds a folder of photos for each person")
     run = open_run(context)
     # PyTorch takes seconds to import: mistakes in the flags are told before.
     import torch

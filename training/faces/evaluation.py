@@ -19,7 +19,7 @@ from device.inference.manifest import Bundle, find_bundle, load_bundle
 from export.embedder_recipes import export_face_run
 from export.face_crops import Aligner, Crops, aligned_crops, find_photos
 from export.face_identities import open_faces
-from export.face_scores import Array
+from export.face_scores import KNOWN_ERRORS, Array
 from export.face_verification import FaceFigures, embed_all, figures, kept_vectors, rate_name
 from export.lfw import Fold, read_folds
 from export.mobilefacenet import MobileFaceNet
@@ -85,7 +85,8 @@ def add_comparison(report: Report, title: str, columns: Sequence[Column], name: 
     names = [column.name for column in columns]
     report.table(title, ["", *names], _rows([column.plain for column in columns]), note)
     if any(column.plain.rows() != column.corrected.rows() for column in columns):
-        note = "The same with Hasan Wirayuda and Hassan Wirajuda counted as the one man they are."
+        twice = " and ".join(f"{one} and {other}" for other, one in KNOWN_ERRORS.items()).replace("_", " ")
+        note = f"The same with names that are one person's counted as one: {twice}."
         report.table(title, ["", *names], _rows([column.corrected for column in columns]), note)
     caption = "Detection error tradeoff: below and left is better; each step is one pair."
     picture = det_picture({column.name: column.plain.pairs for column in columns})
