@@ -58,16 +58,22 @@ def evaluate(subject: str, data: Path | None, split: str | None, out: Path | Non
 @click.argument("subjects", nargs=-1, required=True, metavar="RUN|BUNDLE...")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: a new one in runs/].")
 @click.option(
-    "--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="Measurements of each file's time."
+    "--rounds",
+    type=click.IntRange(5, 10_000),
+    default=400,
+    show_default=True,
+    help="Measurements of each file's time; the fastest quarter of them counts.",
 )
 def compare(subjects: tuple[str, ...], out: Path | None, rounds: int) -> None:
-    """One table and picture of several classifiers: accuracy, F1, size, time and multiply-adds of the int8 files.
+    """One table and picture of several models of one kind: classifiers, detectors or face embedders.
 
-    Accuracy is what each export measured on its test photos; times are taken here, in turns, on one thread.
+    Accuracy is what each export measured on its held-out photos; size, time and multiply-adds are those of the LiteRT
+    files. Times are taken here, in turns, on one thread: the mean of each one's fastest quarter, since what else the
+    machine does only ever makes a file slower.
     """
-    from training.evaluation.comparison import compare_classifiers
+    from training.evaluation.comparison import compare_models
     from training.evaluation.subjects import find_subject
 
     folder = out or fresh_folder("compare")
-    click.echo(compare_classifiers([find_subject(subject) for subject in subjects], folder, rounds))
+    click.echo(compare_models([find_subject(subject) for subject in subjects], folder, rounds))
     click.echo(folder / "report.html")

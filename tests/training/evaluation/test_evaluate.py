@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle
 from export.datasets import open_dataset
 from training.evaluation.commands import compare, evaluate
-from training.evaluation.comparison import interleaved_ms
+from training.evaluation.comparison import fastest, interleaved_ms
 from training.evaluation.graph import embedding_tensor, embeddings, multiply_adds
 from training.evaluation.subjects import find_subject
 
@@ -110,7 +111,41 @@ def test_ok__compare_makes_a_table_and_pictures(shapes_run: Path, shapes_bundle:
     assert rows[0]["multiply_adds"] == rows[1]["multiply_adds"]
     assert all(row["milliseconds"] > 0 for row in rows)
     assert "M mult-adds" in done.output
+    assert "fastest quarter of 7 rounds" in (out / "report.html").read_text()
     assert {path.name for path in out.glob("*.png")} == {"latency.png", "size.png", "work.png"}
+
+
+def test_ok__the_fastest_quarter_counts() -> None:
+    assert fastest([9.0, 2.0, 50.0, 1.0, 7.0, 8.0, 6.0, 5.0]) == 1.5
+    assert fastest([3.0, 4.0]) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [("sereno-cacao", ("mAP50-95", "mAP50", "76.16")), ("sereno-arcface", ("TAR at FMR 1e-3", "EER", "98.56"))],
+)
+def test_ok__detectors_and_embedders_are_compared_too(
+    root: Path, tmp_path: Path, name: str, columns: tuple[str, ...]
+) -> None:
+    twin = shutil.copytree(root / "models" / name, tmp_path / "run" / "bundle" / name)
+    subjects = [str(root / "models" / name), str(twin)]
+    done = CliRunner().invoke(compare, [*subjects, "--out", str(tmp_path / "out"), "--rounds", "8"])
+    assert done.exit_code == 0, done.output
+    assert all(column in done.output for column in columns)
+    told = json.loads((tmp_path / "out" / "report.json").read_text())
+    one, other = told["models"]
+    assert one["score"] == other["score"]
+    assert one["multiply_adds"] == other["multiply_adds"] > 100e6
+    assert one["data"].startswith(("cacao, val, 60 photos", "lfw, test, 3074 photos"))
+
+
+def test_fail__models_of_two_tasks_are_not_compared(root: Path, tmp_path: Path) -> None:
+    names = [str(root / "models" / name) for name in ("sereno-cacao", "sereno-arcface")]
+    with pytest.raises(ConfigError, match="one of 'detect': only models of one task can be compared"):
+        CliRunner().invoke(
+            compare, [*names, "--out", str(tmp_path / "out")], catch_exceptions=False, standalone_mode=False
+        )
+    assert not (tmp_path / "out").exists()
 
 
 def test_ok__times_are_taken_in_turns(shapes_bundle: Bundle) -> None:
