@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from export.bundle import Draft
 from export.parity import Parity
@@ -14,17 +15,23 @@ decide anything about them. COCO is a collection of web photos: measure on your 
 rely on it."""
 """Of a detector of COCO's classes."""
 
+INTENDED = """\
+Saying what is in a camera's picture, and where, so that a program can tell of it: at home, in a workshop, in class.
+Where much hangs on an event, a person looks at the picture first."""
+"""Of the same."""
+
 
 @dataclass(frozen=True)
 class Story:
     """What only the maker knows: one paragraph on what the model is, the lines on the data it saw, what float network
-    it is compared with, and what it is not good for."""
+    it is compared with, what it is not good for, and what it is for."""
 
     what: str
     data: Sequence[str]
     command: str
     compared: str = "the official network in PyTorch"
     limits: str = LIMITS
+    intended: str = INTENDED
 
 
 def write_card(
@@ -57,6 +64,10 @@ The graphs end in six raw heads, class logits and box distributions of three str
 
 Licence: {draft.licence}.
 
+## Intended use
+
+{story.intended}
+
 ## How it was made
 
     {story.command}
@@ -72,9 +83,12 @@ All columns are the device's own detector; "float" is {story.compared}.
 
 {results}
 
-So few pictures make a noisy figure: the 95 % interval of the difference is in `manifest.json`. Closeness to the
-float network says more (Bernoulli KL divergence of the class scores on the same pictures, relative to the summed
-confidence; 0 is the same):
+mAP50-95 with 95 % intervals, pictures drawn with replacement:
+
+{intervals(draft.metrics)}
+
+So few pictures make a noisy figure. Closeness to the float network says more (Bernoulli KL divergence of the class
+scores on the same pictures, relative to the summed confidence; 0 is the same):
 
 {close}
 
@@ -82,3 +96,21 @@ confidence; 0 is the same):
 
 {story.limits}
 """
+
+
+def intervals(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each file: mAP50-95 as it is, and the difference to float in the mean of the views, as Markdown."""
+    rows = ["| file | as it is | less the float network's, mean of four views |", "|---|---|---|"]
+    for plain in metrics:
+        if (plain["metric"], plain.get("view")) != ("mAP50-95", "as it is"):
+            continue
+        [mean] = [
+            entry
+            for entry in metrics
+            if (entry["file"], entry["metric"], entry.get("view")) == (plain["file"], "mAP50-95", "mean of four")
+        ]
+        low, high = plain["quantized_95"]
+        lost, (least, most) = mean["quantized"] - mean["float"], mean["difference_95"]
+        shown = f"{plain['quantized']:.2f} ({low:.1f} to {high:.1f})"
+        rows.append(f"| `{plain['file']}` | {shown} | {lost:+.2f} ({least:+.2f} to {most:+.2f}) |")
+    return "\n".join(rows)

@@ -25,7 +25,7 @@ def export_face_run(run: Path, parent: Path, say: Say, wanted: Wanted | None = N
     Args:
         run: its folder.
         parent: where the bundle goes, unless `wanted` says it.
-        wanted: what to make; default `parent/arcface`, and its float twin beside it.
+        wanted: what to make; default `parent/arcface`, and beside it its float twin and both for ONNX Runtime.
     Raises:
         InputError: the run is not finished, its photos are gone or others, or the file falls short of its floors.
     """
@@ -34,9 +34,8 @@ def export_face_run(run: Path, parent: Path, say: Say, wanted: Wanted | None = N
         raise InputError(f"{run} holds no embedder.pt: the run is not finished; go on with it by --resume")
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     faces = Faces(Path(config["data"]), config["set_aside"], config["seed"])
-    wanted = wanted or Wanted(
-        "arcface", parent, command=f"python -m training arcface --data {faces.root.name}", what=_told_of(config)
-    )
+    command = f"python -m training arcface --data {faces.root.name}"
+    wanted = wanted or Wanted("arcface", parent, kinds=ALL, command=command, what=_told_of(config))
     kept = ("loss", "margin", "scale", "anchor", "quantization_aware", "epochs", "batch", "rate", "seed", "set_aside")
     training = {key: config[key] for key in (*kept, "from_scratch")}
     return export_embedder(checkpoint, faces, wanted, say, {**_base(config), "training": training}, floors)
@@ -71,7 +70,7 @@ def sereno_arcface(parent: Path, siblings: Path = BUNDLES) -> Wanted:
         siblings=siblings,
         kinds=ALL,
         floor="sereno-arcface",
-        command="make train-arcface && make export MODEL=sereno-arcface",
+        command="make train-arcface DATA=../shared/data/lfw ARGS='--threads 1' && make export MODEL=sereno-arcface",
         what=(
             "Sereno's face embedder: MobileFaceNet of foamliu/MobileFaceNet (Apache-2.0), fine-tuned with ArcFace's "
             "angular margin, held near what it knew, and taught to bear the rounding of int8. Two photos of one person "
@@ -87,20 +86,3 @@ def sereno_arcface(parent: Path, siblings: Path = BUNDLES) -> Wanted:
             "None of these photos is in the bundle, and nobody can be recognised by it without an enrolment.",
         ),
     )
-
-
-def export_base(faces: Faces, say: Say, parent: Path = BUNDLES, floors: Path = FLOORS) -> Bundle:
-    """The base weights as they are, in the same four forms: what fine-tuning is compared with."""
-    wanted = Wanted(
-        name="mobilefacenet",
-        parent=parent,
-        version="1.0.0",
-        kinds=ALL,
-        command="make export MODEL=mobilefacenet",
-        what=(
-            "MobileFaceNet of foamliu/MobileFaceNet (release v1.0, Apache-2.0), exported by Sereno and not trained any "
-            "further."
-        ),
-        data=("Base weights: MS-Celeb-1M, which may contain people of Labeled Faces in the Wild.",),
-    )
-    return export_embedder(weights(BASE), faces, wanted, say, _base({"from_scratch": False}), floors)

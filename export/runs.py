@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def export_own(name: str, run: Path | None, say: Say) -> Bundle:
     if name == "sereno-arcface":
         from export.embedder_recipes import export_sereno_arcface
 
-        return export_sereno_arcface(run or newest(name, "arcface", "lfw"), MODELS, say)
+        fine_tuned = {"loss": "arcface", "from_scratch": False}
+        return export_sereno_arcface(run or newest(name, "arcface", "lfw", fine_tuned), MODELS, say)
     family = "cnn" if name.endswith("-cnn") else "transfer"
     run = run or newest(name, family, "cats_dogs")
     from export.classifier import export_run
@@ -118,13 +119,15 @@ def export_any(run: Path, say: Say, parent: Path = BUNDLES) -> Bundle:
     return export_run(run, None, parent, say)
 
 
-def newest(name: str, family: str, data: str, runs: Path = ROOT / "runs") -> Path:
-    """The newest finished run of a family on a folder of photos called `data`.
+def newest(
+    name: str, family: str, data: str, having: Mapping[str, Any] | None = None, runs: Path = ROOT / "runs"
+) -> Path:
+    """The newest finished run of a family on a folder of photos called `data`, with the settings `having`.
 
     Raises:
         Untrained: there is none.
     """
-    found = sorted(_finished(runs, family, data), key=lambda run: (run / RESULTS[family]).stat().st_mtime)
+    found = sorted(_finished(runs, family, data, having or {}), key=lambda run: (run / RESULTS[family]).stat().st_mtime)
     if not found:
         raise Untrained(
             f"{name} is made of a finished training run, and {runs} has none on {data}: `make train-{family} "
@@ -133,12 +136,13 @@ def newest(name: str, family: str, data: str, runs: Path = ROOT / "runs") -> Pat
     return found[-1]
 
 
-def _finished(runs: Path, family: str, data: str) -> Iterator[Path]:
+def _finished(runs: Path, family: str, data: str, having: Mapping[str, Any]) -> Iterator[Path]:
     for result in runs.glob(f"*/{RESULTS[family]}"):
         if not (result.parent / "config.yaml").is_file():
             continue  # Made by an earlier version, or by something else.
         config = settings(result.parent)
-        if config.get("family") == family and Path(str(config.get("data"))).name == data:
+        fits = all(config.get(key) == value for key, value in having.items())
+        if fits and config.get("family") == family and Path(str(config.get("data"))).name == data:
             yield result.parent
 
 

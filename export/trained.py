@@ -15,7 +15,7 @@ import yaml
 from device.errors import InputError
 from device.inference.manifest import Bundle, find_bundle
 from export import ROOT
-from export.bundle import MODELS
+from export.bundle import BUNDLES, MODELS
 from export.card import Story
 from export.dataset import Material
 from export.detector import export
@@ -28,36 +28,59 @@ CALIBRATION = 128
 RESULT = "detector.pt"
 
 COMPARED = "the same weights in PyTorch"
+INTENDED = (
+    "Finding what its photos showed, with a camera like theirs, where a person looks at what was found before anything "
+    "hangs on it."
+)
 LIMITS = (
     "It knows what its training photos showed: other cameras, light, seasons and backgrounds were never tested. It "
     "misses and mistakes\nthings; where much hangs on its word, measure it on your own photos first."
 )
 
 
+BOTH: Sequence[Runtime] = ("litert", "onnxruntime")
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be made of a run, where it is not the usual bundle in RUN/bundle."""
+    """What is to be made of a run, where it is not the usual bundles in RUN/bundle.
+
+    `runtimes`: of the int8 bundle NAME. A runtime that is left out gets an int8 bundle of its own, NAME-onnx; the float
+    files are in NAME-fp32. `siblings`: folder for these two; None puts them beside the first.
+    """
 
     name: str
     parent: Path
     version: str = "0"
-    runtimes: Sequence[Runtime] = ("litert", "onnxruntime")
+    runtimes: Sequence[Runtime] = BOTH
+    siblings: Path | None = None
     floors: str = "detect-own"
     command: str = ""
     what: str = ""
+    intended: str = INTENDED
     data: Sequence[str] = ()
     limits: str = LIMITS
+
+    def products(self, size: int) -> list[Product]:
+        """The int8 bundle first."""
+        beside = self.siblings or self.parent
+        products = [Product(self.name, size, "int8", self.runtimes, self.parent)]
+        if "onnxruntime" not in self.runtimes:
+            products.append(Product(f"{self.name}-onnx", size, "int8", ("onnxruntime",), beside))
+        return [*products, Product(f"{self.name}-fp32", size, "fp32", BOTH, beside)]
 
 
 def export_run(
     run: Path, say: Callable[[str], None], wanted: Wanted | None = None, floors: Path | None = None
 ) -> Bundle:
-    """The int8 bundle of a finished run of `python -m training detector`.
+    """The bundles of a finished run of `python -m training detector`: int8 and float, LiteRT and ONNX.
 
     Args:
         floors: table of floors; default tests/floors.json.
+    Returns:
+        The int8 bundle, `wanted.name`.
     Raises:
-        InputError: the run is not finished, its photos are gone, or the file loses more than its floor allows.
+        InputError: the run is not finished, its photos are gone, or a file loses more than its floor allows.
     """
     config, start = _read(run)
     dataset = open_labelled(Path(config["data"]), names=config["names"], seed=config["seed"])
@@ -65,7 +88,6 @@ def export_run(
         raise InputError(f"the photos in {dataset.root} are not those that {run} was trained on: the export needs them")
     wanted = wanted or Wanted(config["name"] or usual_name(dataset, config["size"]), run / "bundle")
     material = _material(dataset, start, wanted)
-    product = Product(wanted.name, config["size"], "int8", wanted.runtimes, wanted.parent)
     checkpoint = run / RESULT
     recipe = Recipe(
         wanted.name,
@@ -74,10 +96,9 @@ def export_run(
         wanted.version,
         "AGPL-3.0-or-later",
         _story(dataset, start, wanted, config),
-        [product],
+        wanted.products(config["size"]),
     )
-    [bundle] = export(recipe, material, say, floors)
-    return bundle
+    return export(recipe, material, say, floors)[0]
 
 
 CACAO = Wanted(
@@ -85,6 +106,7 @@ CACAO = Wanted(
     parent=MODELS,
     version="1.0.0",
     runtimes=("litert",),
+    siblings=BUNDLES,
     floors="sereno-cacao",
     command="make train-detector DATA=../shared/data/cacao "
     "ARGS='--names sano,monilia,fitoftora --bfloat16 --threads 1 --out runs/detector-cacao' && "
@@ -93,6 +115,10 @@ CACAO = Wanted(
         "Finds cacao pods and says whether they are healthy (sano), have frosty pod rot (monilia) or black pod "
         "(fitoftora). YOLOv8n of Ultralytics (assets v8.3.0, AGPL-3.0), trained further on 240 photos of pods; "
         "quantized after training."
+    ),
+    intended=(
+        "To show what a detector of one's own is, from labelled photos to the file on the device; a first look at "
+        "photos of pods by someone who knows the diseases."
     ),
     data=(
         "240 training photos of cacao pods, one pod in most of them, in front of leaves and soil "
@@ -177,7 +203,8 @@ def _story(dataset: LabelledSet, start: dict[str, Any], wanted: Wanted, config: 
         f"the weights of `{start['weights']['file']}`. Quantized after training."
     )
     data = wanted.data or [f"{start['photos']['learn']} training photos of `{dataset.name}`, also for the ranges"]
-    return Story(what, data, wanted.command or _command(dataset, start, config), COMPARED, wanted.limits)
+    command = wanted.command or _command(dataset, start, config)
+    return Story(what, data, command, COMPARED, wanted.limits, wanted.intended)
 
 
 def _command(dataset: LabelledSet, start: dict[str, Any], config: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from device.detection.detector import Detector
 from device.errors import InputError
 from export import ROOT
 from export.dataset import VIEWS, Labelled
-from export.metrics import Accuracy, Found, Matches, accuracy, bootstrap_difference, match
+from export.metrics import Accuracy, Found, Matches, accuracy, bootstrap_accuracy, bootstrap_difference, match
 from export.parity import Parity
 
 FLOORS = ROOT / "tests" / "floors.json"
@@ -144,6 +144,7 @@ def metrics(
     for index, view in enumerate(VIEWS):
         official, mine = reference.views[index], candidate.views[index]
         entries += _pair({**common, "view": view.name}, official, mine)
+    entries[0]["quantized_95"] = [round(value, 2) for value in bootstrap_accuracy(candidate.matches[0])]
     entries += _pair({**common, "view": "mean of four"}, reference.mean, candidate.mean)
     entries[-2]["difference_95"] = [round(low, 2), round(high, 2)]
     entries.append({**common, "metric": "class KL to float", "float": 0.0, "quantized": round(closeness.class_kl, 4)})

@@ -47,6 +47,9 @@ def test_ok__says_what_it_scores_where_it_comes_from_and_under_which_licence(roo
     assert all(file.precision == "int8" for file in manifest.files)
     card = (bundle.path / "MODEL_CARD.md").read_text()
     assert "icence" in card
+    assert "## Intended use\n" in card
+    assert "95 %" in card
+    assert manifest.provenance["command"] in card.replace("\n    ", "\n")
     assert "/work" not in card + (bundle.path / "manifest.json").read_text()
 
 
