@@ -23,6 +23,7 @@ from export.trained import bundle_of
 from training.detectors import scoring
 from training.detectors.roles import Roles
 from training.detectors.scoring import ClassScore, Seen
+from training.detectors.train import ALL_CLASSES
 from training.reporting import plots
 from training.reporting.page import Report
 from training.reporting.sheet import sheet
@@ -165,7 +166,8 @@ def _learnt(parts: Roles) -> str:
 
 def _held_out(page: Report, found: Evaluation) -> None:
     title = f"On {found.split}"
-    page.headline({"mAP50-95": f"{found.total.map50_95:.1f}", "mAP50": f"{found.total.map50:.1f}"})
+    total = {"mAP50-95": found.total.map50_95, "mAP50": found.total.map50}
+    page.headline({f"{name}, int8, all classes of a box": f"{value:.1f}" for name, value in total.items()})
     page.text(
         title,
         "All figures are those of the quantized file, run by the device's own detector. mAP by COCO's rules, in "
@@ -260,15 +262,19 @@ def _curves(page: Report, history: Sequence[Mapping[str, float]], parts: Roles) 
         "learning rate": {"rate": [row["rate"] for row in history]},
     }
     scored = [row for row in history if "mAP50-95" in row]
+    counted = "all classes" if all(ALL_CLASSES in row for row in scored) else "best class"
     if scored:
         at = [row["epoch"] for row in scored]
-        panels["mAP, float network"] = {name: (at, [row[name] for row in scored]) for name in ("mAP50-95", "mAP50")}
+        panels[f"mAP, float network, {counted} of a box"] = {
+            name: (at, [row[name] for row in scored]) for name in ("mAP50-95", "mAP50")
+        }
     chosen = "chooses the epoch that is kept" if parts.choose else "chooses nothing: the last averaged weights are kept"
     watched = "the photos set aside" if parts.choose else parts.split
     page.picture(
         "curves",
         plots.curves(panels),
-        f"Loss on the augmented training photos; mAP of the averaged weights on {watched}, which {chosen}.",
+        f"Loss on the augmented training photos; mAP of the averaged float weights on {watched}, {counted} of a box, "
+        f"which {chosen}. The headline is the quantized file's, all classes of a box.",
         title="Learning curves",
     )
 

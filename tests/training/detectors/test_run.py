@@ -61,6 +61,7 @@ def finished(drawn: Path, begin: Path, tmp_path_factory: pytest.TempPathFactory)
     assert not list((path / "bundle").glob("*/manifest.json"))
     done = subprocess.run(command("--resume", path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "Ultralytics" not in done.stdout + done.stderr
     assert "report.html" in done.stdout
     return path
 
@@ -102,12 +103,23 @@ def test_ok__bundle_is_small_whole_and_says_where_it_comes_from(finished: Path, 
     assert bundle.manifest.labels == ("square", "cat")
     assert {file.runtime for file in bundle.manifest.files} == {"litert", "onnxruntime"}
     assert all(file.precision == "int8" and file.bytes < 4_000_000 for file in bundle.manifest.files)
+    assert sorted(path.name for path in (finished / "bundle").iterdir()) == [bundle.name, f"{bundle.name}-fp32"]
+    floating = load_bundle(finished / "bundle" / f"{bundle.name}-fp32").manifest
+    assert {(file.runtime, file.precision) for file in floating.files} == {
+        ("litert", "fp32"),
+        ("onnxruntime", "fp32"),
+    }
     said = bundle.manifest.provenance
     assert said["base"]["sha256"] == sha256_of(begin)
     assert said["training"]["dataset"] == open_labelled(drawn).fingerprint
     assert {entry["dataset"] for entry in bundle.manifest.metrics} == {"things"}
     card = (bundle.path / "MODEL_CARD.md").read_text()
     assert "12 training photos of `things`" in card
+    assert "## Intended use\n\nFinding what its photos showed" in card
+    plain = bundle.manifest.metrics[0]
+    low, high = plain["quantized_95"]
+    assert low <= plain["quantized"] <= high
+    assert f"| `{plain['file']}` | {plain['quantized']:.2f} ({low:.1f} to {high:.1f}) |" in card
     assert "COCO val" not in card
     assert "--data things --weights tiny.pt --size 64 --hold 0.0 --seed 0 --threads 1 --epochs 4 --batch 4" in card
 
@@ -116,6 +128,8 @@ def test_ok__report_has_everything_and_stands_alone(finished: Path) -> None:
     page = (finished / "report.html").read_text()
     for wanted in ("Precision over recall", "confusion", "Learning curves", "Float against int8", "fingerprint"):
         assert wanted in page
+    assert "mAP50-95, int8, all classes of a box" in page
+    assert "averaged float weights on val, all classes of a box" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     figures = json.loads((finished / "report.json").read_text())
     assert figures["dataset"]["split"] == "val"
