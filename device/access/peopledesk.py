@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from device.access.enrolment import AGREE_FMR, Accepted, PhotoJudge, Refused, agreeing, others_than
+from device.access.enrolment import PhotoJudge, Refused
 from device.access.face_detector import FaceDetector
-from device.access.gallery import Gallery, checked_name, fold, new_id
-from device.access.galleryrecords import LEAST_PHOTOS, Consent, Person
+from device.access.gallery import Gallery, checked_name
+from device.access.galleryrecords import Consent, Person
 from device.access.policy.rules import Rules
 from device.access.policy.thresholds import threshold
 from device.access.recognizer import Recognizer
+from device.access.registration import known_as, person_with, put, sift
 from device.datatypes import Image
-from device.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,51 +113,21 @@ class PeopleDesk:
         """
         name = checked_name(name)
         with self._lock:
-            known = next((person for person in self._gallery.people() if fold(person.name) == fold(name)), None)
-            refused: list[Refused] = []
-            try:
-                accepted = self._accept(photos, known, refused)
-            except _NotOnePerson as error:
-                return Enrolment(None, 0, _numbered(refused), str(error))
-            wanted = max(1, LEAST_PHOTOS - (known.photos if known else 0))
-            if len(accepted) < wanted:
-                reason = f"{len(accepted)} photos are good, {wanted} or more are needed"
-                return Enrolment(None, len(accepted), _numbered(refused), reason)
-            person = self._keep(known, name, accepted, Consent(consent, self._wall(), f"page, by {by}"), by)
-        return Enrolment(_card(person), len(accepted), _numbered(refused), "")
+            known = known_as(self._gallery, name)
+            judge = PhotoJudge(self._detector, self._recognizer, before=known.pictures if known else ())
+            verdicts = (judge.look(str(number), photo) for number, photo in enumerate(photos, start=1))
+            sifted = sift(verdicts, self._gallery, known, self._recognizer, self._surely())
+            if sifted.shortage:
+                return Enrolment(None, len(sifted.accepted), _numbered(sifted.refused), sifted.shortage)
+            person = person_with(known, name, sifted.accepted, Consent(consent, self._wall(), f"page, by {by}"))
+            self._record("admin", {"act": "enrol", "person": person.id, "photos": len(sifted.accepted), "by": by})
+            person = put(self._gallery, known, person, sifted.accepted)
+        return Enrolment(_card(person), len(sifted.accepted), _numbered(sifted.refused), "")
 
-    def _accept(self, photos: Iterable[Image], known: Person | None, refused: list[Refused]) -> list[Accepted]:
-        """Photos that are good, agree and are nobody else's; the others go to `refused`."""
-        judge = PhotoJudge(self._detector, self._recognizer)
-        accepted: list[Accepted] = []
-        for number, photo in enumerate(photos, start=1):
-            verdict = judge.look(str(number), photo)
-            if isinstance(verdict, Accepted):
-                accepted.append(verdict)
-            else:
-                refused.append(verdict)
-        template = self._gallery.template(known.id).unit if known else None
-        try:
-            accepted, odd = agreeing(accepted, self._recognizer.threshold(AGREE_FMR), template)
-        except InputError as error:
-            raise _NotOnePerson(str(error)) from None
-        refused += odd
+    def _surely(self) -> float:
+        """The similarity from which on the door takes a face for somebody. Raises InputError."""
         people = len(self._gallery.people())
-        surely = threshold(self._rules.thresholds, self._rules.target_fmr, people).cosine
-        accepted, doubles = others_than(accepted, self._gallery, surely, known.id if known else None)
-        refused += doubles
-        return accepted
-
-    def _keep(self, known: Person | None, name: str, accepted: list[Accepted], consent: Consent, by: str) -> Person:
-        person = known or Person(new_id(), name, consent.at)
-        person = replace(person, consents=(*person.consents, consent))
-        self._record("admin", {"act": "enrol", "person": person.id, "photos": len(accepted), "by": by})
-        put = self._gallery.add if known is None else self._gallery.extend
-        return put(person, [photo.embedding for photo in accepted])
-
-
-class _NotOnePerson(Exception):
-    """The photos do not agree on whose they are."""
+        return threshold(self._rules.thresholds, self._rules.target_fmr, people).cosine
 
 
 def _numbered(refused: list[Refused]) -> tuple[tuple[int, str], ...]:

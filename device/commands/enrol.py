@@ -14,7 +14,6 @@ import click
 from device.commands.galleryfile import GalleryFile, file_options, model_option
 
 if TYPE_CHECKING:
-    from device.access.enrolment import Accepted, Refused
     from device.access.face_detector import FaceDetector
     from device.access.gallery import Gallery
     from device.access.galleryrecords import Consent, Person
@@ -136,9 +135,10 @@ class _Enroller:
 
     def from_camera(self, name: str, source: str) -> bool:
         """One person, who stands before a camera. Returns whether there are photos enough."""
+        from device.access.registration import known_as
         from device.capture.opencv import without_password
 
-        known = self._known(name)
+        known = known_as(self.gallery, name)
         judges = self._judges(name, known)
         return self._enrol(name, known, judges, judges.camera(source, without_password(source)))
 
@@ -146,6 +146,7 @@ class _Enroller:
         """Everybody, one after the other, each kept before the next. Returns whether there are photos enough of all."""
         from tqdm import tqdm
 
+        from device.access.registration import known_as
         from device.commands.inputs import expand
         from device.errors import InputError
 
@@ -160,15 +161,10 @@ class _Enroller:
         hidden = total < 2 or not sys.stderr.isatty()
         with tqdm(total=total, unit="file", file=sys.stderr, disable=hidden) as bar:
             for name, paths_of in files.items():
-                known = self._known(name)
+                known = known_as(self.gallery, name)
                 judges = self._judges(name, known)
                 complete &= self._enrol(name, known, judges, judges.files(paths_of, bar))
         return complete
-
-    def _known(self, name: str) -> Person | None:
-        from device.access.gallery import fold
-
-        return next((person for person in self.gallery.people() if fold(person.name) == fold(name)), None)
 
     def _judges(self, name: str, known: Person | None) -> Judges:
         from device.access.collector import Collector
@@ -184,61 +180,26 @@ class _Enroller:
     def _enrol(self, name: str, known: Person | None, judges: Judges, looked: Iterable[Verdict]) -> bool:
         """Enrol one person, and say what came of it."""
         from device.access.galleryrecords import LEAST_PHOTOS
-        from device.errors import InputError
+        from device.access.registration import person_with, put, sift
 
-        refused: list[Refused] = []
-        try:
-            accepted = self._accept(looked, known, refused)
-        except InputError as error:
-            _list(refused)
-            return _failed(name, str(error))
-        _list(refused)
-        if known and not accepted and judges.photos.known:
+        surely = None if self.despite_alike else self._surely()
+        sifted = sift(looked, self.gallery, known, self.recognizer, surely)
+        for photo in sifted.refused:
+            _say(f"refused: {photo.name}: {photo.reason}", err=True)
+        if known and not sifted.accepted and judges.photos.known:
             _say(f"{name}: nothing new, {known.photos} photos in all")
             return known.photos >= LEAST_PHOTOS
-        wanted = max(1, LEAST_PHOTOS - (known.photos if known else 0))
-        if len(accepted) < wanted:
-            return _failed(name, f"{len(accepted)} photos are good, {wanted} or more are needed")
-        photos = self._keep(known, name, accepted)
-        _say(f"{name}: {len(accepted)} photos accepted, {len(refused)} refused; {photos} in all")
+        if sifted.shortage:
+            return _failed(name, sifted.shortage)
+        person = person_with(known, name, sifted.accepted, self.consent)
+        with self.file.recorded("enrol", person.id, photos=len(sifted.accepted)):
+            photos = put(self.gallery, known, person, sifted.accepted).photos
+        _say(f"{name}: {len(sifted.accepted)} photos accepted, {len(sifted.refused)} refused; {photos} in all")
         return True
-
-    def _accept(self, looked: Iterable[Verdict], known: Person | None, refused: list[Refused]) -> list[Accepted]:
-        """Photos that are good, agree, and are nobody else's; the others go to `refused`. Raises InputError."""
-        from device.access.enrolment import AGREE_FMR, Accepted, agreeing, others_than
-
-        accepted: list[Accepted] = []
-        for verdict in looked:
-            if isinstance(verdict, Accepted):
-                accepted.append(verdict)
-            else:
-                refused.append(verdict)
-        template = self.gallery.template(known.id).unit if known else None
-        accepted, odd = agreeing(accepted, self.recognizer.threshold(AGREE_FMR), template)
-        refused += odd
-        if accepted and not self.despite_alike:
-            accepted, doubles = others_than(accepted, self.gallery, self._surely(), known.id if known else None)
-            refused += doubles
-        return accepted
 
     def _surely(self) -> float:
         """The similarity from which on the door takes a face for somebody."""
         return _door_threshold(self.recognizer, self.file.target_fmr, len(self.gallery.people())).cosine
-
-    def _keep(self, known: Person | None, name: str, accepted: list[Accepted]) -> int:
-        """Into the gallery with it. Returns on how many photos the template rests. Raises InputError."""
-        from device.access.enrolment import png_of
-        from device.access.gallery import new_id
-        from device.access.galleryrecords import Person
-
-        embeddings = [photo.embedding for photo in accepted]
-        crops = [png_of(photo.aligned) for photo in accepted] if self.consent.crops else []
-        person = known or Person(new_id(), name, self.consent.at)
-        pictures = (*person.pictures, *(photo.digest for photo in accepted))
-        person = replace(person, consents=(*person.consents, self.consent), pictures=pictures)
-        put = self.gallery.add if known is None else self.gallery.extend
-        with self.file.recorded("enrol", person.id, photos=len(accepted)):
-            return put(person, embeddings, crops).photos
 
 
 def _warn(gallery: Gallery, recognizer: Recognizer, target_fmr: float) -> None:
@@ -266,11 +227,6 @@ def _door_threshold(recognizer: Recognizer, target_fmr: float, people: int) -> T
     except ValueError as error:
         raise InputError(f"the thresholds of {recognizer.name} cannot be used: {error}") from None
     return threshold(rules.thresholds, rules.target_fmr, people)
-
-
-def _list(refused: list[Refused]) -> None:
-    for photo in refused:
-        _say(f"refused: {photo.name}: {photo.reason}", err=True)
 
 
 def _failed(name: str, reason: str) -> bool:
