@@ -153,7 +153,7 @@ def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: b
     unit = DoorUnit(
         camera=camera.id,
         gate=CheapLook(camera),
-        eyes=Eyes(detector, limits, recognizer, liveness, gallery, in_zone),
+        eyes=Eyes(detector, limits, recognizer, liveness, gallery, door.liveness == "challenge", in_zone),
         tracker=FaceTracker(),
         enforcer=enforcer,
         now=now,

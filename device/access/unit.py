@@ -64,6 +64,8 @@ class Eyes:
     recognizer: Recognizer
     liveness: LivenessChain
     gallery: Gallery
+    asks: bool
+    """Whether liveness asks people to do something: `challenge`."""
     in_zone: Callable[[Box, int, int], bool]
     """Whether a face's box is in the access zone of a picture of so many pixels across and down."""
 
@@ -204,7 +206,7 @@ class DoorUnit:
         eyes, track = self._eyes, look.track
         face = track.face
         quality: tuple[str, ...] = assess(frame.image, face, others, eyes.detector.template, eyes.limits).reasons
-        asked = bool(eyes.liveness.prompt(track.id)) and not set(quality) - {"turned away", "tilted"}
+        asked = eyes.asks and bool(eyes.liveness.prompt(track.id)) and not set(quality) - {"turned away", "tilted"}
         settled = self._enforcer.settled(track.id)
         liveness = eyes.liveness.look(frame, track.id, face, others) if (not quality or asked) and not settled else None
         if quality:
@@ -261,7 +263,7 @@ class DoorUnit:
             name=names.get(known.person, "") if known else "",
             similarity=match.similarity if match else None,
             liveness=look.liveness,
-            prompt=self._eyes.liveness.prompt(look.track.id),
+            prompt=self._eyes.liveness.prompt(look.track.id) if self._eyes.asks else "",
             **fields,
         )
 
@@ -280,9 +282,9 @@ class DoorUnit:
 
 
 def digest(image: Image) -> str:
-    """A word for a picture: the same only for the very same one. Of every fourth pixel of every fourth row, where the
-    noise of a camera differs as anywhere."""
-    return hashlib.blake2b(image[::4, ::4].tobytes(), digest_size=16).hexdigest()
+    """A word for a picture: the same only for the very same one. Of every eighth pixel of every eighth row: the
+    noise of a camera differs there as anywhere."""
+    return hashlib.blake2b(image[::8, ::8].tobytes(), digest_size=16).hexdigest()
 
 
 def _told(outcome: Outcome | None) -> dict[str, str]:

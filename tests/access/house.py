@@ -150,7 +150,8 @@ def build(
     gallery = Gallery.open(folder / "gallery.db", b"k" * 32, recognizer.model_sha256, create=True)
     chain: LivenessChain = open_liveness(liveness)  # type: ignore[arg-type]
     limits = Limits(confidence=detector.clear)
-    eyes = Eyes(detector, limits, recognizer, chain, gallery, in_zone or (lambda _box, _width, _height: True))
+    anywhere = in_zone or (lambda _box, _width, _height: True)
+    eyes = Eyes(detector, limits, recognizer, chain, gallery, liveness == "challenge", anywhere)
     unit = DoorUnit(
         camera="door",
         gate=gate or Open(),

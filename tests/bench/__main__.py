@@ -39,13 +39,14 @@ def main(only: str | None, out: Path) -> None:
 
 def measure(only: str | None) -> Iterator[Row]:
     """Each row as soon as it is measured."""
-    from tests.bench import daemon, pipeline, publishing, ultralytics_reference
+    from tests.bench import daemon, door, pipeline, publishing, ultralytics_reference
 
     measures: list[tuple[str, Callable[[], Iterator[Row]]]] = [
         ("pipeline", pipeline.rows),
         ("still", pipeline.still_rows),
         ("ultralytics", ultralytics_reference.rows),
         ("daemon", daemon.rows),
+        ("door", door.rows),
         ("outbox", publishing.rows),
     ]
     for name, rows_of in measures:

@@ -66,8 +66,13 @@ def _run(folder: Path, port: int, work_s: float) -> tuple[float, float]:
         raise RuntimeError("the daemon ended before its first detection:\n" + "".join(seen))
     took = time.perf_counter() - started
     time.sleep(work_s)
-    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024  # type: ignore[union-attr]
+    peak = peak_resident_mb(process.pid)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     return took, peak
+
+
+def peak_resident_mb(pid: int) -> float:
+    """The most memory that a process ever had resident, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 1024  # type: ignore[union-attr]
