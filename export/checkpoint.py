@@ -73,7 +73,8 @@ def load_detector(path: Path) -> nn.Module:
         with contextlib.redirect_stdout(io.StringIO()):
             loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
     except Exception as error:  # Unpickling fails in as many ways as there are broken files.
-        raise InputError(f"{path} cannot be read as a checkpoint of Ultralytics: {error}") from error
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} cannot be read as a checkpoint of Ultralytics: {first}") from error
     model = loaded.get("ema") or loaded.get("model") if isinstance(loaded, dict) else None
     if not isinstance(model, nn.Module):
         raise InputError(f"{path} holds no model; a checkpoint of Ultralytics (best.pt, yolov8n.pt) is wanted")

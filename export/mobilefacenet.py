@@ -6,7 +6,6 @@ it; the names of the modules are those of its state dict.
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -121,8 +120,8 @@ def load(path: Path) -> MobileFaceNet:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"the weights {path} cannot be read: {error.strerror or error}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        # What PyTorch says of it advises to load the file as code.
+    except Exception as error:
+        # Unpickling fails in as many ways as there are broken files; what PyTorch says advises to load it as code.
         raise InputError(
             f"{path} holds no PyTorch state dict; the weights of a MobileFaceNet are wanted, as mobilefacenet.pt or a "
             "run's embedder.pt"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,6 +41,6 @@ def read_saved(file: Path) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        # What PyTorch says of it takes many lines, and advises to load it as code.
+    except Exception as error:
+        # Unpickling fails in as many ways as there are broken files; what PyTorch says advises to load it as code.
         raise InputError(f"{file} is damaged, or no checkpoint of PyTorch: begin the run again by --out") from error

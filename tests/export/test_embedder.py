@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ from device.access.recognizer import Recognizer
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, load_bundle
 from export import embedder
+from export.bundle import clear_up
 from export.calibration import as_input
 from export.embedder import ALL, CENTRED, IMAGENET, BothWays, Centred, ChannelLast, Faces, Wanted, export_embedder
 from export.mobilefacenet import load
@@ -94,6 +100,34 @@ def test_the_manifest_tells_thresholds_figures_and_provenance(made: dict[str, Bu
     card = (made["face"].path / "MODEL_CARD.md").read_text()
     for said in ("Intended use", "set aside", "mirror image", "extrapolated"):
         assert said in card
+
+
+def test_a_killed_export_leaves_no_half_bundle(faces: Faces, made: dict[str, Bundle], tmp_path: Path) -> None:
+    parent = tmp_path / "out"
+    shutil.copytree(made["face"].path, parent / "face")
+    before = {path.name: path.read_bytes() for path in (parent / "face").iterdir()}
+    code = (
+        "import os, signal, sys; from pathlib import Path; from export import bundle, embedder;"
+        "from export.embedder import SHIPPED, Faces, Wanted, export_embedder; from export.weights import weights;"
+        "whole = bundle.replace_folder;"
+        "bundle.replace_folder = lambda new, target: os.kill(os.getpid(), signal.SIGKILL) if target.parent == "
+        "Path(sys.argv[2]) else whole(new, target);"
+        "embedder.CALIBRATION = 20;"
+        "wanted = Wanted('face', Path(sys.argv[2]), kinds=[SHIPPED], what='A test.', draws=20);"
+        "export_embedder(weights('mobilefacenet.pt'), Faces(Path(sys.argv[1]), 5, 0), wanted, print, {'base': 'test'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(faces.root), str(parent)], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert {path.name: path.read_bytes() for path in (parent / "face").iterdir()} == before
+    assert load_bundle(parent / "face").manifest.files == made["face"].manifest.files
+    # What was half made is hidden, whole bundles are not; the next export an hour later clears it up.
+    leftovers = [path for path in parent.iterdir() if path.name != "face"]
+    assert leftovers
+    assert all(path.name.startswith(".face-") for path in leftovers)
+    for leftover in leftovers:
+        os.utime(leftover, (0, 0))
+    clear_up(parent, "face")
+    assert [path.name for path in parent.iterdir()] == ["face"]
 
 
 def test_insightface_makes_the_same_of_our_file(made: dict[str, Bundle], faces: Faces) -> None:

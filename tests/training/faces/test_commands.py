@@ -66,6 +66,13 @@ def test_a_run_ends_with_a_report_and_a_bundle_that_the_device_opens(undisturbed
     same = crops.labels[:, None] == crops.labels[None]
     off = ~np.eye(len(same), dtype=bool)
     assert similarities[same & off].mean() > 0.4 + similarities[~same].mean()
+    made = {path.name: load_bundle(path).manifest.files[0] for path in (undisturbed / "bundle").iterdir()}
+    assert {name: (file.runtime, file.precision) for name, file in made.items()} == {
+        "arcface": ("litert", "int8"),
+        "arcface-fp32": ("litert", "fp32"),
+        "arcface-onnx": ("onnxruntime", "int8"),
+        "arcface-onnx-fp32": ("onnxruntime", "fp32"),
+    }
     card = (bundle.path / "MODEL_CARD.md").read_text()
     assert "Intended use" in card
     assert bundle.manifest.provenance["base"]["licence"] == "Apache-2.0"
@@ -133,13 +140,15 @@ def test_crops_are_made_once(few_people: Path, tmp_path: Path, monkeypatch: pyte
     [
         ((), "--data is missing"),
         (("--data", "nowhere"), "there is no folder"),
+        (("--data", "{empty}"), r"holds no people: put the photos of each one into .*/ana"),
         (("--data", "{few}", "--from-scratch", "--weights", "x.pt"), "contradict each other"),
         (("--data", "{few}", "--from-scratch", "--quantization-aware"), "for fine-tuning"),
         (("--data", "{few}", "--weights", "missing.pt"), "missing.pt cannot be read"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(few_people: Path, tmp_path: Path, arguments: tuple, said: str) -> None:
-    given = [argument.format(few=few_people) for argument in arguments]
+    (tmp_path / "empty").mkdir()
+    given = [argument.format(few=few_people, empty=tmp_path / "empty") for argument in arguments]
     with pytest.raises((ConfigError, InputError), match=said):
         call(*given, "--out", tmp_path / "run")
     # So the same command can be given again, put right.
