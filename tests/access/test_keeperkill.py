@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SERENO_KILLS", "20"))
 BOUND_S = 0.2
 """What the keeper is told as `max_unlock_s`."""
-SLACK_S = 0.3
-"""How much later a busy machine may wake the keeper."""
+SLACK_S = 1.0
+"""How much later a busy machine may wake the keeper; its own arithmetic is tried to the moment in test_keeper.py."""
 
 
 def ended(journal: Path, pid: int, seconds: float = 10.0) -> bool:
