@@ -64,7 +64,9 @@ def _face_caption(face: FaceSeen, label_of: Translate) -> Caption:
     color = {"granted": GREEN, "denied": RED}.get(face.outcome, YELLOW)
     # Once its attempt has ended a face is looked at closely only now and then: its outcome is told instead of its name.
     name = face.name or label_of(face.outcome or ("unknown face" if face.similarity is not None else "face"))
-    return Caption(face.xyxy, name, face.similarity, color, faint=not face.in_zone)
+    # Beside a name only: how like the nearest person a stranger is would be read as how sure that is.
+    similarity = face.similarity if face.name else None
+    return Caption(face.xyxy, name, similarity, color, faint=not face.in_zone)
 
 
 def _caption(track: Track, label_of: Translate) -> Caption:

@@ -57,6 +57,7 @@ class Enrolment {
     remove.addEventListener("click", () => this.remove(item));
     item.append(canvas, remove);
     this.photos.push({ item, canvas });
+    this.outcome.replaceChildren();
     this.list.append(item);
     this.count();
   }
@@ -64,6 +65,7 @@ class Enrolment {
   remove(item) {
     this.photos = this.photos.filter((photo) => photo.item !== item);
     item.remove();
+    this.outcome.replaceChildren();
     this.count();
   }
 
