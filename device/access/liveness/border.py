@@ -25,7 +25,7 @@ CORNER = 0.3
 """Farthest distance of two edges' ends that make a corner, in faces."""
 SQUARE_DEG = 14.0
 """A corner is a right angle to within so much: pictures are seen from the side."""
-EVERY_S, LATER_S = 0.4, 1.0
+EVERY_S, LATER_S = 0.4, 2.0
 """An edge doesn't go away: it need not be looked for in every frame, and seldom when enough was seen."""
 ENOUGH = 3
 """Looks until it says yes."""

@@ -1,13 +1,13 @@
 """MediaPipe's face mesh: 468 points of one face, in space.
 
-Kartynnik et al. 2019, arXiv:1907.06724. Of the points only those of the lids, the cheeks and the nose are used.
+Kartynnik et al. 2019, arXiv:1907.06724. Only the points where the face's outline meets the ears are used: they say
+which way it looks. (Lids were tried for a blink: this network draws them open, whether they are or not.)
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -25,20 +25,8 @@ ROOM = 1.5
 PRESENT = 0.5
 """Probability from which on there is a face at all."""
 
-RIGHT_EYE = (33, 160, 158, 133, 153, 144)
-LEFT_EYE = (362, 385, 387, 263, 373, 380)
-"""Of each eye: a corner, two points of the upper lid, the other corner, the two of the lower lid below them."""
 RIGHT_CHEEK, LEFT_CHEEK = 234, 454
 """Where the face's outline meets the ears; the person's right comes first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """`openness` of the wider-open eye (height over width, some 0.3 open, under 0.15 shut), and `yaw` in degrees,
-    to the right of the picture."""
-
-    openness: float
-    yaw: float
 
 
 class FaceMesh:
@@ -57,7 +45,7 @@ class FaceMesh:
         if manifest.task != "liveness" or manifest.output.decode != "face-mesh":
             raise InputError(
                 f"{bundle.path} is a bundle of task {manifest.task!r} and decoder {manifest.output.decode!r}; "
-                "following lids and heads needs task 'liveness' and decoder 'face-mesh'"
+                "following heads needs task 'liveness' and decoder 'face-mesh'"
             )
         sizes = tuple(math.prod(output.shape) for output in interpreter.outputs)
         if sizes != (POINTS * 3, 1):
@@ -67,8 +55,10 @@ class FaceMesh:
         self._interpreter = interpreter
         self._lock = threading.Lock()
 
-    def read(self, image: Image, face: Face) -> Expression | None:
-        """What a face does.
+    def yaw(self, image: Image, face: Face) -> float | None:
+        """Where a face looks, in degrees to the right of the picture.
+
+        From the depth of both sides of the face: a flat picture that is turned keeps what it shows.
 
         Args:
             image: HxWx3 uint8 RGB: the whole picture.
@@ -77,7 +67,10 @@ class FaceMesh:
             None where the network sees no face there.
         """
         points = self.points(image, face)
-        return None if points is None else Expression(_openness(points), _yaw(points))
+        if points is None:
+            return None
+        x, _, z = (points[LEFT_CHEEK] - points[RIGHT_CHEEK]).tolist()
+        return math.degrees(math.atan2(z, max(x, 1e-6)))
 
     def points(self, image: Image, face: Face) -> FloatArray | None:
         """468x3 float32: pixels of the network's upright crop, depth in the same unit, nearer is less; or None."""
@@ -102,19 +95,3 @@ class FaceMesh:
         matrix = cv2.getRotationMatrix2D(middle, roll_deg, scale)
         matrix[:, 2] += self._size / 2 - np.array(middle)
         return np.asarray(matrix, np.float64)
-
-
-def _openness(points: FloatArray) -> float:
-    """The eye aspect ratio of Soukupová and Čech (2016), of the eye that is open wider: a wink is no blink."""
-    return max(_aspect(points[list(eye)]) for eye in (RIGHT_EYE, LEFT_EYE))
-
-
-def _aspect(eye: FloatArray) -> float:
-    height = np.linalg.norm(eye[1, :2] - eye[5, :2]) + np.linalg.norm(eye[2, :2] - eye[4, :2])
-    return float(height / (2 * max(float(np.linalg.norm(eye[0] - eye[3])), 1e-6)))
-
-
-def _yaw(points: FloatArray) -> float:
-    """From the depth of both sides of the face, in degrees."""
-    x, _, z = (points[LEFT_CHEEK] - points[RIGHT_CHEEK]).tolist()
-    return math.degrees(math.atan2(z, max(x, 1e-6)))

@@ -8,6 +8,7 @@ the cheeks when the head turns. A picture that is held still doesn't move at all
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 
 import cv2
@@ -30,8 +31,8 @@ PATIENCE_S = 2.5
 """From the track's first frame on: somebody who has not moved until then is taken for a picture."""
 HOLD_S = 1.5
 """Somebody who has moved is believed for so long without moving again."""
-LATER_S = 0.25
-"""Pause between pairs while somebody is believed; before, every frame makes one."""
+LATER_S = 0.4
+"""Pause between frames that are looked at while somebody is believed; before, every frame is."""
 
 WINDOW = (13, 13)
 STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
@@ -68,7 +69,7 @@ class Motion:
         self._found: deque[tuple[float, float]] = deque(maxlen=32)
         self._first: float | None = None
         self._moved_at: float | None = None
-        self._paired_at = 0.0
+        self._looked_at = 0.0
 
     def forget(self) -> None:
         """See `Check`."""
@@ -80,10 +81,12 @@ class Motion:
         """See `Check`."""
         now = view.now
         self._first = now if self._first is None else self._first
+        if self._rests(now):
+            return self._verdict(now)
         earlier = self._earlier(now)
         self._patches.append((now, view.patch))
-        if earlier is not None and not self._rests(now):
-            self._paired_at = now
+        self._looked_at = now
+        if earlier is not None:
             moved = within_face(earlier, view.patch)
             if moved is not None:
                 self._found.append((now, moved))
@@ -98,8 +101,8 @@ class Motion:
         return None
 
     def _rests(self, now: float) -> bool:
-        """Whether this frame need not be compared."""
-        return self._moved_at is not None and now - self._paired_at < LATER_S - 1e-6
+        """Whether this frame need not be looked at."""
+        return self._moved_at is not None and now - self._moved_at <= HOLD_S and now - self._looked_at < LATER_S - 1e-6
 
     def _verdict(self, now: float) -> Verdict:
         assert self._first is not None
@@ -107,7 +110,7 @@ class Motion:
             self._found.popleft()
         score = 0.0
         if len(self._found) >= ENOUGH:
-            typical = float(np.median([moved for _, moved in self._found]))
+            typical = statistics.median(moved for _, moved in self._found)
             score = typical / (typical + self._limit)
             if typical >= self._limit:
                 self._moved_at = now
@@ -164,13 +167,12 @@ def _unexplained(model: FloatArray, moved: FloatArray) -> FloatArray:
     """
     given, wanted = model.reshape(-1, model.shape[2]), moved.reshape(-1)
     weight = np.ones(len(moved), np.float32)
-    left = moved
+    left, middle = moved, len(moved) // 2
     for _ in range(ROUNDS):
-        each = np.repeat(weight, 2)[:, None] * given
-        plane = np.linalg.solve(each.T @ given + RIDGE, each.T @ wanted)
-        left = (wanted - given @ plane).reshape(-1, 2)
-        squares = (left * left).sum(axis=1)
-        weight = 1 / (1 + squares / max(float(np.median(squares)), 1e-4))
+        each = (given * np.repeat(weight, 2)[:, None]).T
+        left = (wanted - given @ np.linalg.solve(each @ given + RIDGE, each @ wanted)).reshape(-1, 2)
+        squares = left[:, 0] ** 2 + left[:, 1] ** 2
+        weight[:] = 1 / (1 + squares / max(float(np.partition(squares, middle)[middle]), 1e-4))
     return left
 
 
@@ -194,5 +196,6 @@ def _typical(left: FloatArray, places: npt.NDArray[np.intp]) -> float | None:
     sure = smooth[:, 2] >= 3 / 9 - 1e-6
     if sure.sum() < FEWEST / 2:
         return None
-    lengths = np.linalg.norm(smooth[sure, :2], axis=1) / smooth[sure, 2]
-    return float(np.percentile(lengths, 90)) * 100 / PATCH
+    lengths = np.hypot(smooth[sure, 0], smooth[sure, 1]) / smooth[sure, 2]
+    tenth = len(lengths) * 9 // 10
+    return float(np.partition(lengths, tenth)[tenth]) * 100 / PATCH

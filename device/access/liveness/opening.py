@@ -38,7 +38,7 @@ def open_liveness(mode: Mode, threads: int = 1) -> LivenessChain:
     """The chain for a mode.
 
     Args:
-        mode: `passive` looks only; `challenge` also asks the person to blink or to turn their head; `off` checks
+        mode: `passive` looks only; `challenge` also asks the person to look to one side; `off` checks
             nothing.
         threads: of each model.
     Returns:

@@ -35,11 +35,6 @@ def _grid() -> tuple[FloatArray, npt.NDArray[np.intp]]:
 POINTS, PLACES = _grid()
 
 
-THUMBNAIL = 12
-INNER = np.s_[12:84, 14:82]
-"""Rows and columns of a patch that are face, not hair or background."""
-
-
 @dataclass(frozen=True, eq=False)
 class Patch:
     """`grey`: 96x96 uint8. `inside`: which of `POINTS` lie well within the picture."""
@@ -52,14 +47,6 @@ class Patch:
         """Divided by its own blur: a lamp that flickers or a highlight that passes shall not look like movement."""
         light = cv2.blur(self.grey, (LIGHT_SIDE, LIGHT_SIDE))
         return np.asarray(cv2.divide(self.grey, cv2.add(light, (3.0,)), scale=110), np.uint8)
-
-    @cached_property
-    def thumbnail(self) -> FloatArray:
-        """The face in 12x12 grey values, as a vector of zero mean and unit length."""
-        inner = self.grey[INNER]
-        small = cv2.resize(inner, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-        small -= small.mean()
-        return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
 
 
 def cut_patch(image: Image, landmarks: FloatArray) -> Patch:
@@ -75,11 +62,6 @@ def cut_patch(image: Image, landmarks: FloatArray) -> Patch:
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     inverse = cv2.invertAffineTransform(matrix)
     return Patch(_warped(image, matrix, inverse, scale), _inside(inverse, scale, image))
-
-
-def alike(one: Patch, other: Patch) -> float:
-    """Correlation of two patches' thumbnails, -1 to 1."""
-    return float(one.thumbnail @ other.thumbnail)
 
 
 def _warped(

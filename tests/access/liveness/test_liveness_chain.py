@@ -11,6 +11,7 @@ import pytest
 
 from device.access.liveness import LivenessChain, open_liveness
 from device.access.liveness.chain import LONGEST_GAP_S, MOST_TRACKS
+from device.access.liveness.motion import Motion
 from device.access.liveness.verdict import Check, Verdict, View
 from device.datatypes import Liveness
 
@@ -70,7 +71,7 @@ def test_fail__an_exception_is_a_no(talking: list[View]) -> None:
 
 def test_fail__landmarks_in_one_place(talking: list[View]) -> None:
     face = replace(talking[0].face, landmarks=np.full((5, 2), 50, np.float32))
-    assert chain(frozen=Scripted(YES)).look(talking[0].frame, 1, face, ()) == Liveness("spoof", 0.0, "patch")
+    assert chain(motion=Motion()).look(talking[0].frame, 1, face, ()) == Liveness("spoof", 0.0, "motion")
 
 
 def test_fail__a_chain_without_checks(talking: list[View]) -> None:
