@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from device.errors import ConfigError, InputError
 from device.web.secretfile import session_key
-from device.web.users import SESSION_S, UserStore
+from device.web.users import HASHER, SESSION_S, UserStore
 
 
 @pytest.fixture
@@ -207,3 +208,38 @@ print(resident_mb() - before)
         [sys.executable, "-c", program, tmp_path / "users.db"], capture_output=True, text=True, check=True, timeout=60
     )
     assert float(done.stdout) < 12
+
+
+def test_ok__first_user_is_the_administrator(users: UserStore) -> None:
+    users.add("ana", "lantern and keys")
+    users.add("vera", "lantern and keys")
+    users.add("eva", "lantern and keys", admin=True)
+    assert {user.name: user.role for user in users.list()} == {"ana": "admin", "eva": "admin", "vera": "viewer"}
+    users.set_role("vera", "admin")
+    users.set_role("ana", "viewer")
+    assert [users.is_admin(name) for name in ("ana", "eva", "vera", "nobody")] == [False, True, True, False]
+    with pytest.raises(ConfigError, match="there is no role 'root'"):
+        users.set_role("ana", "root")
+    with pytest.raises(InputError, match="there is no user 'nobody'"):
+        users.set_role("nobody", "admin")
+
+
+def test_ok__file_of_before_there_were_roles(tmp_path: Path) -> None:
+    """Whoever was added first is the administrator, whatever the names; everybody can log in as before."""
+    path = tmp_path / "users.db"
+    path.touch(mode=0o600)
+    with sqlite3.connect(path) as old:
+        old.execute("CREATE TABLE users (name TEXT PRIMARY KEY, hash TEXT NOT NULL, changed REAL NOT NULL) STRICT")
+        for name in ("vera", "ana"):
+            old.execute("INSERT INTO users VALUES (?, ?, ?)", (name, HASHER.hash("lantern and keys"), 1.0))
+    for _ in range(2):
+        users = UserStore(path)
+        assert {user.name: user.role for user in users.list()} == {"ana": "viewer", "vera": "admin"}
+        assert users.verify("ana", "lantern and keys")
+        users.close()
+
+
+def test_ok__changed_password_keeps_the_role(users: UserStore) -> None:
+    users.add("ana", "lantern and keys")
+    users.set_password("ana", "another long one")
+    assert users.is_admin("ana")
