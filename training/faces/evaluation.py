@@ -85,7 +85,7 @@ def add_comparison(report: Report, title: str, columns: Sequence[Column], name: 
     names = [column.name for column in columns]
     report.table(title, ["", *names], _rows([column.plain for column in columns]), note)
     if any(column.plain.rows() != column.corrected.rows() for column in columns):
-        twice = " and ".join(f"{one} and {other}" for other, one in KNOWN_ERRORS.items()).replace("_", " ")
+        twice = ", ".join(f"{one} = {other}" for other, one in KNOWN_ERRORS.items()).replace("_", " ")
         note = f"The same with names that are one person's counted as one: {twice}."
         report.table(title, ["", *names], _rows([column.corrected for column in columns]), note)
     caption = "Detection error tradeoff: below and left is better; each step is one pair."
