@@ -33,22 +33,26 @@ class Kind:
     title: str
     score: str
     second: str
+    words: tuple[str, str]
+    """What the table calls these two."""
     chosen: Mapping[str, str]
-    lower: str = ""
-    """Words for a second figure that is better when lower."""
 
     @property
     def header(self) -> tuple[str, ...]:
         """Of the table."""
         costs = ("MB", "ms", "M mult-adds", "input", "measured on")
-        return ("model", self.score, "95 %", f"{self.second}{self.lower}", "file − float", *costs)
+        return ("model", self.words[0], "95 %", self.words[1], "int8 − float", *costs)
 
 
 KINDS = {
-    "classify": Kind("Classifiers compared", "top-1", "F1", {}),
-    "detect": Kind("Detectors compared", "mAP50-95", "mAP50", {"view": "as it is"}),
+    "classify": Kind("Classifiers compared", "top-1", "F1", ("top-1, %", "macro F1, %"), {}),
+    "detect": Kind("Detectors compared", "mAP50-95", "mAP50", ("mAP50-95", "mAP50"), {"view": "as it is"}),
     "embed": Kind(
-        "Face embedders compared", "TAR at FMR 1e-3", "EER", {"labels": "as published"}, " (lower is better)"
+        "Face embedders compared",
+        "TAR at FMR 1e-3",
+        "EER",
+        ("TAR at FMR 1e-3, %", "EER, % (less is better)"),
+        {"labels": "as published"},
     ),
 }
 """By task; all figures are per cent or points."""
@@ -197,7 +201,7 @@ def _report(kind: Kind, rows: Sequence[Row], subjects: Sequence[Subject], rounds
     if len(fingerprints | {row.data for row in rows}) > 2:
         report.text("", "Careful: not all were measured on the same photos, so their accuracies cannot be compared.")
     spans = {row.name: row.interval for row in rows if row.interval}
-    ylabel = f"{kind.score}, %, with 95 % interval" if spans else f"{kind.score}, %"
+    ylabel = f"{kind.words[0]}, with 95 % interval" if spans else kind.words[0]
     for key, xlabel, value in (
         ("latency", "milliseconds a picture, one thread", lambda row: row.milliseconds),
         ("size", "size of the file, MB", lambda row: row.bytes / 1e6),
