@@ -84,6 +84,24 @@ def test_fail__how_near_is_near(similarity: float, reason: str) -> None:
     assert Door().until_decided(face(similarity=similarity)).reason == reason
 
 
+def test_fail__exactly_as_near_as_asked() -> None:
+    door = Door(replace(RULES, target_fmr=0.5, near_margin=0.125))  # So the threshold is 0.25.
+    assert door.until_decided(face(similarity=0.125)).reason == "near_miss"
+
+
+def test_ok__what_each_frame_says_is_kept() -> None:
+    door = Door()
+    for look in (face(""), face(similarity=0.1), face(similarity=0.4), face(runner_up=0.69), face()):
+        door.see(look)
+    votes = door.state.tracks[1].votes
+    assert [vote.closeness for vote in votes] == ["unknown", "unknown", "near", "ambiguous", "accept"]
+
+
+@pytest.mark.parametrize("people", [0, -3])
+def test_fail__a_gallery_of_nobody_that_matches_all_the_same(people: int) -> None:
+    assert Door(people=people).until_decided(face(similarity=0.4, gallery=people)).gallery == 0
+
+
 def test_fail__near_several_people_is_near_nobody() -> None:
     door = Door(people=1)
     for person in ("ana", "bo", "ana", "bo"):
@@ -191,6 +209,7 @@ def test_fail__a_face_swapped_in() -> None:
     door.watch(stranger(), frames=4)
     [decision] = door.watch(face(), frames=3)
     assert (decision.reason, decision.person, decision.strike) == ("identity_changed", "ana", False)
+    assert (decision.ended, decision.frames, decision.similarity) == ("evidence", 3, 0.7)
     assert door.watch(face(), frames=200) == []
 
 
@@ -311,6 +330,14 @@ def test_fail__the_rules_of_the_person_are_not_known() -> None:
 )
 def test_fail__not_now(rules: PersonRules, reason: str) -> None:
     assert Door().watch(face(rules=rules))[0].reason == reason
+
+
+def test_fail__a_refusal_rests_on_the_frames_that_agree() -> None:
+    door = Door()
+    door.watch(face(similarity=0.9, liveness=PENDING), frames=2)
+    [decision] = door.watch(face(rules=PersonRules(schedule=NEVER)))
+    assert (decision.reason, decision.ended, decision.strike) == ("schedule", "evidence", False)
+    assert (decision.frames, decision.similarity, decision.person) == (3, 0.7, "ana")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from device.access.policy import NEVER, DoorFacts, PersonRules
+from device.access.policy import NEVER, DoorFacts, FaceView, PersonRules
 from tests.access.policy.scene import PENDING, RULES, SPOOF, Door, face, stranger
 
 BEHIND = {"track": 2, "area": 5_000}
@@ -174,6 +174,16 @@ def test_ok__the_door_closes_in_time() -> None:
     door.door = DoorFacts("open")
     assert door.watch(face(), frames=20) == []
     door.door = DoorFacts("closed")
+    assert door.see(face())[0].granted
+
+
+@pytest.mark.parametrize("look", [face(similarity=0.4), face(liveness=PENDING), face("bo", 0.4)])
+def test_fail__the_door_closes_while_the_newest_frame_does_not_agree(look: FaceView) -> None:
+    door = Door()
+    door.door = DoorFacts("open")
+    assert door.watch(face(), frames=4) == []
+    door.door = DoorFacts("closed")
+    assert door.see(look) == ()
     assert door.see(face())[0].granted
 
 
