@@ -123,9 +123,9 @@ def _fnmr(one: Compared, fmr: float) -> str:
 def _add_costs(report: Report, found: Sequence[Compared], wanted: Wanted) -> None:
     rows = [[one.name, one.about, f"{one.bytes / 1e6:.2f}", one.numbers, f"{one.milliseconds:.2f}"] for one in found]
     note = (
-        "Processor time from an aligned face to its vector, one thread, median of "
-        f"{wanted.rounds} rounds with the models in turns; a file that takes two faces at once is charged for both. Size of the file; of a classic, of what it "
-        "learnt."
+        f"Processor time from an aligned face to its vector, one thread, median of {wanted.rounds} rounds with the "
+        "models in turns; a file that takes two faces at once is charged for both. Size of the file; of a classic, of "
+        "what it learnt."
     )
     report.table("What they cost", ["model", "", "MB", "numbers", "ms"], rows, note)
     report.picture("time", bars({one.name: one.milliseconds for one in found}, xlabel="ms a face"), "One thread.")
