@@ -34,10 +34,10 @@ def test_ok__every_setting_has_a_sentence_and_all_but_the_role_a_default() -> No
     assert described["required"] == ["device"]
 
 
-@pytest.mark.parametrize("name", ["demo", "camera"])
-def test_ok__shipped_configurations_load(name: str) -> None:
+@pytest.mark.parametrize(("name", "role"), [("demo", "camera"), ("camera", "camera"), ("door", "door")])
+def test_ok__shipped_configurations_load(name: str, role: str) -> None:
     config = load(ROOT / "config" / f"{name}.yaml", environment={})
-    assert config.device.role == "camera"
+    assert config.device.role == role
     assert config.web.host == "127.0.0.1"
     assert config.mqtt.embedded is (name == "demo")
 

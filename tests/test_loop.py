@@ -11,7 +11,18 @@ import pytest
 
 from device.capture.motion import Gate, MotionGate
 from device.config import Camera
-from device.datatypes import CameraHealth, CameraState, Detection, Event, Frame, Image, ObjectCount, ObjectEvent
+from device.datatypes import (
+    CameraHealth,
+    CameraState,
+    Detection,
+    Event,
+    Frame,
+    Image,
+    ObjectCount,
+    ObjectEvent,
+    Observation,
+    Step,
+)
 from device.detection.filters import Filters
 from device.detection.lifecycle import Lifecycle
 from device.detection.tracker import Tracker
@@ -240,3 +251,46 @@ def test_fail__a_source_that_breaks_still_ends_what_is_open() -> None:
 def test_ok__motion_is_off_after_the_end() -> None:
     recorder, _ = run([*walk(20)])
     assert [event.on for event in recorder.events if isinstance(event, CameraState)] == [True, False]
+
+
+class Failing:
+    """A unit whose third frame shows a mistake of its own."""
+
+    def __init__(self) -> None:
+        self.frames = self.idles = 0
+        self.finished = False
+
+    def process(self, frame: Frame) -> Step:
+        self.frames += 1
+        failure = ZeroDivisionError("a mistake") if self.frames == 3 else None
+        told: list[Event] = [CameraState("front", "motion", failure is not None, 0.0)]
+        return Step(Observation(frame, (), moving=False, detected=False), told, failure)
+
+    def idle(self) -> list[Event]:
+        self.idles += 1
+        return [CameraState("front", "tamper", True, 0.0)]
+
+    def lose(self, _away_s: float) -> list[Event]:
+        return []
+
+    def finish(self) -> list[Event]:
+        self.finished = True
+        return [CameraState("front", "motion", False, 0.0)]
+
+
+def test_fail__a_unit_that_failed_is_told_then_ends_the_loop() -> None:
+    told, failing = Recorder(), Failing()
+    frames = [Frame("front", index, np.zeros((4, 4, 3), np.uint8), index / 10, 0.0) for index in range(9)]
+    loop = Loop(frames, {"front": failing}, [told], [], list, told, threading.Event())
+    with pytest.raises(ZeroDivisionError):
+        loop.run()
+    assert (failing.frames, failing.finished, told.pings) == (3, True, 2)
+    assert [event.on for event in told.events if isinstance(event, CameraState)] == [False, False, True, False]
+
+
+def test_ok__a_unit_is_asked_also_where_no_frame_comes() -> None:
+    """A lock goes to rest whatever the camera does."""
+    told, failing = Recorder(), Failing()
+    Loop([None, None], {"front": failing}, [told], [], list, told, threading.Event()).run()
+    assert failing.idles == 2
+    assert [event.kind for event in told.events if isinstance(event, CameraState)] == ["tamper", "tamper", "motion"]

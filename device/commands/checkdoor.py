@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def door_findings(config: Config, base: Path, running: str | None) -> Iterator[F
     if recognizer is not None:
         yield from _gallery(config, folder, recognizer)
     yield _audit(folder)
-    yield _lock(config, folder, running)
+    yield _lock(config, running)
     yield from _trusted_clock(config)
 
 
@@ -118,7 +119,7 @@ def _audit(folder: Path) -> Finding:
     return Finding("access log", True, f"{verdict.records} records, each signed and in its place")
 
 
-def _lock(config: Config, folder: Path, running: str | None) -> Finding:
+def _lock(config: Config, running: str | None) -> Finding:
     """Claims the pins at their rest level and lets them go again; nothing moves."""
     from device.access.keeperlink import KeeperLink
     from device.door import NO_LOCK, keeper_settings
@@ -127,12 +128,14 @@ def _lock(config: Config, folder: Path, running: str | None) -> Finding:
         return Finding("lock", None, NO_LOCK)
     if running is not None:
         return Finding("lock", None, f"process {running} has its pins now: `systemctl status` says how it is")
-    try:
-        link = KeeperLink(keeper_settings(config.door.lock, folder))
-    except SerenoError as error:
-        return Finding("lock", False, str(error))
-    fault, seen = link.fault, dict(link.inputs)
-    link.close()
+    # In a folder of its own: what root makes in the state folder the service could not write to.
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            link = KeeperLink(keeper_settings(config.door.lock, Path(scratch)))
+        except SerenoError as error:
+            return Finding("lock", False, str(error))
+        fault, seen = link.fault, dict(link.inputs)
+        link.close()
     if fault:
         return Finding("lock", False, fault)
     inputs = ", ".join(f"{name} {'open' if level else 'closed'}" for name, level in seen.items())

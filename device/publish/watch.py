@@ -24,7 +24,16 @@ from device.publish.messages import Topics
 log = logging.getLogger(__name__)
 
 RECONNECT_S = 2.0
-COLORS = {"new": "\033[32m", "update": "\033[33m", "end": "\033[2m", "online": "\033[32m", "offline": "\033[31m"}
+GREEN, YELLOW, RED, FAINT = "\033[32m", "\033[33m", "\033[31m", "\033[2m"
+COLORS = {
+    "new": GREEN,
+    "update": YELLOW,
+    "end": FAINT,
+    "online": GREEN,
+    "offline": RED,
+    "granted": GREEN,
+    "denied": RED,
+}
 RESET = "\033[0m"
 
 
@@ -42,7 +51,8 @@ class Printer:
             return
         try:
             message = json.loads(payload)
-            line = json.dumps(message, ensure_ascii=False) if self._as_json else self._readable(message)
+            readable = self._decision if topic.endswith("/door/access") else self._readable
+            line = json.dumps(message, ensure_ascii=False) if self._as_json else readable(topic, message)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             log.warning("%s: a message that is not an event of Sereno was passed over", printable(topic))
             return
@@ -61,7 +71,23 @@ class Printer:
                 flush=True,
             )
 
-    def _readable(self, message: dict[str, Any]) -> str:
+    def _decision(self, topic: str, message: dict[str, Any]) -> str:
+        """Who came to the door of which device."""
+        device, word = topic.split("/")[-3], printable(message["decision"])
+        who = message.get("name") or message["person"] or "somebody"
+        parts = [
+            _clock(message["time"]),
+            f"{printable(device) + '/' + printable(message['camera']):16}",
+            self._paint(f"{word:7}", word),
+            f"{printable(who)}: {printable(message['reason'])}",
+        ]
+        if message["similarity"] is not None:
+            parts.append(f"similarity {message['similarity']:.2f}")
+        if message["lock_ms"] is not None:
+            parts.append(f"unlocked after {message['lock_ms']:.0f} ms")
+        return "  ".join(parts)
+
+    def _readable(self, _topic: str, message: dict[str, Any]) -> str:
         after, kind = message["after"], printable(message["type"])
         moment = after["end_time"] if after["end_time"] is not None else after["frame_time"]
         place = "/".join(printable(part) for part in (message.get("device"), after["camera"]) if part)
@@ -150,7 +176,7 @@ def _connect(mqtt: Mqtt, device_id: str | None, printer: Printer, tls: ssl.SSLCo
     connection.client.on_message = on_message
     connection.open()
     topics = Topics.of(mqtt.topic_prefix, device_id or "+")
-    connection.client.subscribe([(topics.availability, 1), (topics.events, 1)])
+    connection.client.subscribe([(topics.availability, 1), (topics.events, 1), (topics.access, 1)])
     return connection
 
 

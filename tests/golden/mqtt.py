@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from device.datatypes import CameraState, ObjectCount
+from device.datatypes import AuditHead, CameraState, DoorState, LockMoved, ObjectCount
 from device.publish import messages
 from device.publish.messages import Message, Topics
-from tests.publish.samples import PERSON
+from tests.publish.samples import DECISION, PERSON
 
 FOLDER = Path(__file__).parent
 
@@ -31,6 +31,10 @@ def sample(prefix: str) -> list[Message]:
         messages.state_message(topics, CameraState("front", "motion", True, 1.0)),
         messages.state_message(topics, CameraState("front", "tamper", False, 1.0)),
         messages.snapshot_message(topics, "front", "person", b"<JPEG>"),
+        messages.access_message(topics, 10, DECISION, named=False),
+        messages.lock_message(topics, LockMoved(unlocked=True, wall=1.0)),
+        *messages.door_messages(topics, DoorState("open", ("forced",), 1.0)),
+        messages.anchor_message(topics, AuditHead(7, '{"log": "4f1c", "seq": 7}')),
         messages.status_message(topics, {"fps": 9.5, "temperature_c": None}),
         messages.availability_message(topics, online=False),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from device.datatypes import BestFrame, EventType, ObjectEvent, TrackedObject
+from device.datatypes import AccessDecision, BestFrame, EventType, ObjectEvent, TrackedObject
 
 PERSON = TrackedObject(
     id="1607123955.475377-mxklsc",
@@ -28,6 +28,21 @@ PERSON = TrackedObject(
     motionless_count=0,
     position_changes=2,
     active=True,
+)
+
+DECISION = AccessDecision(
+    id="9f2c6d1be0a47c35",
+    wall=1607123961.837752,
+    camera="front",
+    granted=True,
+    reason="recognised",
+    person="dd9c7df3ddf798cb",
+    name="Ana",
+    similarity=0.88934,
+    liveness=0.6912,
+    frames=3,
+    lock_ms=42.13,
+    record=7,
 )
 
 PICTURE = np.full((720, 1280, 3), (40, 90, 160), np.uint8)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import paho.mqtt.publish as paho_publish
@@ -18,10 +19,11 @@ import pytest
 
 from device.config import Mqtt
 from device.errors import InputError
+from device.publish.messages import Topics, access_message
 from device.publish.publisher import Publisher
 from device.publish.watch import Printer, printable, watch
 from tests.mosquitto import Mosquitto, eventually, free_port
-from tests.publish.samples import event, life
+from tests.publish.samples import DECISION, event, life
 
 MakePublisher = Callable[..., Publisher]
 
@@ -171,3 +173,18 @@ def test_ok__a_reader_that_has_gone_ends_it_without_a_word(
         box.accept(event("new"))
         assert child.wait(10) == 0
         assert child.stderr.read() == b""
+
+
+def test_ok__decisions_of_a_door() -> None:
+    out = io.StringIO()
+    printer = Printer(out, as_json=False, color=False)
+    topics = Topics.of("sereno", "hall")
+    for decision in (DECISION, replace(DECISION, granted=False, reason="unknown", person="", lock_ms=None)):
+        printer.show(topics.access, access_message(topics, 7, decision, named=False).payload)
+    printer.show(topics.access, access_message(topics, 7, DECISION, named=True).payload)
+    lines = [line.split("  ", 1)[1] for line in out.getvalue().splitlines()]
+    assert lines == [
+        "hall/front        granted  dd9c7df3ddf798cb: recognised  similarity 0.89  unlocked after 42 ms",
+        "hall/front        denied   somebody: unknown  similarity 0.89",
+        "hall/front        granted  Ana: recognised  similarity 0.89  unlocked after 42 ms",
+    ]
