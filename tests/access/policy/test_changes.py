@@ -112,3 +112,13 @@ def test_fail__closing_under_other_rules() -> None:
     [decision] = door.close()
     assert (decision.reason, decision.similarity) == ("stopped", None)
     assert door.state.rules == OTHER
+
+
+def test_ok__who_may_try_again_is_still_known_to_have_been_there() -> None:
+    door = Door(replace(RULES, attempt_timeout_s=1.0, track_gone_s=10.0))
+    assert door.until_decided(face(similarity=0.4)).reason == "near_miss"
+    seen = door.m
+    door.tick(step=3.0)
+    assert (door.state.tracks[1].phase, door.state.tracks[1].seen_s) == ("watching", seen)
+    door.tick(step=7.125)
+    assert not door.state.tracks
