@@ -39,7 +39,7 @@ def main(only: str | None, out: Path) -> None:
 
 def measure(only: str | None) -> Iterator[Row]:
     """Each row as soon as it is measured."""
-    from tests.bench import daemon, door, pipeline, publishing, ultralytics_reference
+    from tests.bench import daemon, door, pipeline, publishing, recognising, ultralytics_reference
 
     measures: list[tuple[str, Callable[[], Iterator[Row]]]] = [
         ("pipeline", pipeline.rows),
@@ -47,6 +47,7 @@ def measure(only: str | None) -> Iterator[Row]:
         ("ultralytics", ultralytics_reference.rows),
         ("daemon", daemon.rows),
         ("door", door.rows),
+        ("reconocer", recognising.rows),
         ("outbox", publishing.rows),
     ]
     for name, rows_of in measures:
