@@ -72,9 +72,12 @@ class YuNetHeads:
 
     def decode(self, outputs: Sequence[Tensor], confidence: float, overlap: float) -> FaceCandidates:
         """See `FaceHeads`."""
-        classes, objects, boxes, landmarks = (self._joined(outputs, kind) for kind in range(4))
-        squares = np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1)
+        classes, objects = (np.clip(self._joined(outputs, kind), 0, 1)[:, 0] for kind in range(2))
+        squares = classes * objects
         passing = np.flatnonzero(squares >= confidence * confidence)
+        if not passing.size:
+            return FaceCandidates(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), squares[:0])
+        boxes, landmarks = (self._joined(outputs, kind) for kind in range(2, 4))
         scores = np.sqrt(squares[passing])
         stride, corner = self._stride[passing], self._corner[passing]
         box = boxes[passing]
