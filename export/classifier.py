@@ -16,7 +16,7 @@ import yaml
 from device.datatypes import Image
 from device.detection.classifier import Classifier, Fitting
 from device.errors import InputError
-from device.inference.manifest import Bundle, InputSpec, Runtime
+from device.inference.manifest import Bundle, InputSpec, Runtime, load_bundle
 from device.system.fetch import sha256_of
 from export import classifier_verification as verification
 from export import keras_litert
@@ -149,6 +149,27 @@ def export_run(
     bundle = drafts["int8"].write(wanted.parent)
     say(f"{wanted.name}: written to {bundle.path}")
     return bundle
+
+
+def made_before(run: Path, dataset: Dataset, parent: Path) -> Bundle | None:
+    """The run's int8 bundle where an export of the same network, photos and code has made it whole, float sibling too.
+
+    None in a checkout whose export/ or training/ differs from its commit: nobody knows what another export would give.
+    """
+    commit, name = git_commit(), _name(settings_of(run), dataset)
+    if commit == "unknown" or commit.endswith("-dirty"):
+        return None
+    try:
+        found = [load_bundle(parent / one) for one in (name, f"{name}-fp32")]
+    except InputError:
+        return None
+    wanted = {
+        "checkpoint": {"file": MODEL, "sha256": sha256_of(run / MODEL)},
+        "dataset": dataset.fingerprint,
+        "git_commit": commit,
+    }
+    told = [bundle.manifest.provenance for bundle in found]
+    return found[0] if all(one.get(key) == wanted[key] for one in told for key in wanted) else None
 
 
 def settings_of(run: Path) -> dict[str, Any]:

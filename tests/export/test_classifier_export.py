@@ -19,9 +19,9 @@ from device.detection.classifier import Classifier, Fitting, softmax
 from device.errors import InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import Bundle, list_bundles, load_bundle
-from export import keras_litert
+from export import classifier, keras_litert
 from export.classification import Answers, closeness
-from export.classifier import Wanted, export_run
+from export.classifier import Wanted, export_run, made_before
 from export.classifier_verification import Floors, shortfalls
 from export.datasets import open_dataset
 from tests.tinyclassifier import LABELS, SIZE, exported, floors_file, make_run, network
@@ -157,6 +157,33 @@ def test_fail__killed_export_leaves_no_half_bundle(run: Path, bundle: Bundle, tm
     exported_again = export_run(run, None, parent, lambda _: None, wanted=litert_only(parent))
     assert sorted(path.name for path in parent.iterdir()) == ["shapes", "shapes-fp32"]
     assert exported_again.manifest.files == bundle.manifest.files[:1]
+
+
+def test_ok__what_was_made_whole_of_the_same_network_is_not_made_again(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = open_dataset(run.parent / "photos")
+    monkeypatch.setattr(classifier, "git_commit", lambda: "a" * 40)
+    path = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("bundle"))
+    parent = path / "bundle"
+    assert made_before(path, dataset, parent) is None
+    made = export_run(path, dataset, parent, lambda _: None)
+    again = made_before(path, dataset, parent)
+    assert again is not None
+    assert (again.path, again.manifest) == (made.path, made.manifest)
+    for commit in ("b" * 40, "a" * 40 + "-dirty", "unknown"):
+        monkeypatch.setattr(classifier, "git_commit", lambda commit=commit: commit)
+        assert made_before(path, dataset, parent) is None, commit
+    monkeypatch.setattr(classifier, "git_commit", lambda: "a" * 40)
+    float_file = parent / "shapes-fp32" / "model.tflite"
+    whole = float_file.read_bytes()
+    float_file.write_bytes(whole[:-1])
+    assert made_before(path, dataset, parent) is None
+    float_file.write_bytes(whole)
+    assert made_before(path, dataset, parent) is not None
+    with (path / "model.keras").open("ab") as stream:
+        stream.write(b"other")
+    assert made_before(path, dataset, parent) is None
 
 
 def test_fail__a_run_that_is_not_finished(tmp_path: Path) -> None:

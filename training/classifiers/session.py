@@ -64,9 +64,14 @@ def train(run: Run) -> None:
 
 def _export(run: Run, dataset: Dataset) -> tuple[Answers, dict[str, Any]]:
     """The bundle, what its file says of the test part, and facts of the file."""
-    from export.classifier import export_run
+    from export.classifier import export_run, made_before
 
-    bundle = export_run(run.path, dataset, parent=run.path / "bundle", say=lambda line: run.log.info("%s", line))
+    parent = run.path / "bundle"
+    bundle = made_before(run.path, dataset, parent)
+    if bundle is None:
+        bundle = export_run(run.path, dataset, parent=parent, say=lambda line: run.log.info("%s", line))
+    else:
+        run.log.info("%s: is there already, whole and of this network", bundle.name)
     file = choose_file(bundle, "auto")
     answers = ask_bundle(bundle, dataset, "test")
     run.log.info("test, int8 file: %s", told(answers))
