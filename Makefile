@@ -103,7 +103,7 @@ lock: ## renew requirements/ from pyproject.toml (needs uv)
 	$(LOCK) --upgrade --extra dev -o requirements/dev.txt
 	$(LOCK) --upgrade --extra workstation -o requirements/workstation.txt
 
-install: ## ROLE=camera [DESTDIR=]: onto this Pi, as a service
+install: ## ROLE=camera|door [DESTDIR=]: onto this Pi, as a service
 	@ROLE="$(ROLE)" DESTDIR="$(DESTDIR)" systemd/install.sh
 
 clean: ## what can be made again; models fetched and runs stay

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Install Sereno onto this machine, or into an empty root: what `make install ROLE=camera [DESTDIR=]` calls.
+# Install Sereno onto this machine, or into an empty root: what `make install ROLE=camera|door [DESTDIR=]` calls.
 #
 #   ROLE=camera systemd/install.sh               onto this machine; needs root
+#   ROLE=door systemd/install.sh                 the same for a door unit; needs its face models (docs/models.md)
 #   ROLE=camera DESTDIR=/mnt systemd/install.sh  into a root that is not running: no user is made, nothing is started
 #
 # Installing again upgrades: the program is built beside the old one and takes its place at the end; configuration
@@ -19,12 +20,21 @@ units=$destdir/usr/local/lib/systemd/system
 say() { echo "install: $*"; }
 refuse() { echo "install: $*" >&2; exit 2; }
 
+# A door works with networks of others, which no checkout carries. Without one for liveness it lets nobody in.
+face_models=(yunet blazeface minifasnet-v2 minifasnet-v1se face-mesh)
+find_face_models() {
+  local bundles=$source_dir/.cache/bundles
+  [ -d "$bundles/yunet" ] || [ -d "$bundles/blazeface" ] || refuse "no face detector in $bundles: \`make models\` fetches one"
+  [ -d "$bundles/minifasnet-v2" ] && [ -d "$bundles/minifasnet-v1se" ] || say "warning: no liveness networks in $bundles, and" \
+    "without them this door denies everyone: make them on a workstation (\`make export MODEL=minifasnet\`) and copy the folder here"
+}
+
 check_request() {
   case $role in
     camera) ;;
-    door) refuse "the door unit is not built yet; ROLE=camera installs the camera box" ;;
-    "") refuse "say which unit: make install ROLE=camera" ;;
-    *) refuse "ROLE=$role: wanted camera" ;;
+    door) find_face_models ;;
+    "") refuse "say which unit: make install ROLE=camera, or ROLE=door" ;;
+    *) refuse "ROLE=$role: wanted camera or door" ;;
   esac
   [ -z "$destdir" ] || [ "${destdir#/}" != "$destdir" ] || refuse "DESTDIR=$destdir: wanted a path that begins with /"
 }
@@ -88,7 +98,12 @@ copy_program() {
   done
   cp "$source_dir/LICENSE" "$home/"
   find "$home/device.new" -name __pycache__ -prune -exec rm -rf {} +
-  chmod -R u=rwX,go=rX "$home"/{device,models,docs,config}.new
+  # The search for bundles looks here after models/.
+  mkdir -p "$home/.cache/bundles"
+  for part in "${face_models[@]}"; do
+    [ ! -d "$source_dir/.cache/bundles/$part" ] || { rm -rf "$home/.cache/bundles/$part" && cp -R "$source_dir/.cache/bundles/$part" "$home/.cache/bundles/"; }
+  done
+  chmod -R u=rwX,go=rX "$home"/{device,models,docs,config}.new "$home/.cache"
   # The bytecode names the final place, which the service may not write. Other people's packages may hold files that
   # are no valid Python; ours may not.
   "$python" -m compileall -q -s "$home/device.new" -p "$prefix/device" "$home/device.new" \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -34,9 +35,8 @@ def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"ROLE": "door"}, "the door unit is not built yet"),
-        ({"ROLE": ""}, "say which unit: make install ROLE=camera"),
-        ({"ROLE": "camrea"}, "ROLE=camrea: wanted camera"),
+        ({"ROLE": ""}, "say which unit: make install ROLE=camera, or ROLE=door"),
+        ({"ROLE": "camrea"}, "ROLE=camrea: wanted camera or door"),
         ({"DESTDIR": "here"}, "wanted a path that begins with /"),
         ({"PYTHON": "/no/python"}, "there is no Python"),
     ],
@@ -112,4 +112,34 @@ def test_ok__an_upgrade_keeps_the_configuration_and_leaves_nothing_stale(root: P
     assert "kept your /etc/sereno/camera.yaml" in done.stdout
     assert [path for path in stale if path.exists()] == []
     assert kept.read_text() == "data"
-    assert sorted(path.name for path in (installed / "opt/sereno").glob("*.*")) == []
+    assert [path.name for path in (installed / "opt/sereno").glob("*.*")] == [".cache"], "nothing old or half-made"
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Path:
+    """A checkout of its own, without face models."""
+    shutil.copytree(root / "systemd", tmp_path / "checkout/systemd")
+    for part in ("device", "models", "docs", "config", "requirements", "LICENSE"):
+        (tmp_path / "checkout" / part).symlink_to(root / part)
+    return tmp_path / "checkout"
+
+
+def test_fail__a_door_without_a_face_detector(checkout: Path, tmp_path: Path) -> None:
+    done = install(checkout, tmp_path / "root", ROLE="door")
+    assert done.returncode == 2
+    assert "no face detector" in done.stderr
+    assert "`make models` fetches one" in done.stderr
+    assert not (tmp_path / "root").exists()
+
+
+def test_ok__a_door_brings_its_face_models_along(checkout: Path, installed: Path) -> None:
+    detector = checkout / ".cache/bundles/blazeface"
+    detector.mkdir(parents=True)
+    (detector / "manifest.json").write_text("{}")
+    done = install(checkout, installed, ROLE="door")
+    assert done.returncode == 0, done.stderr
+    assert "without them this door denies everyone" in done.stdout
+    assert (installed / "opt/sereno/.cache/bundles/blazeface/manifest.json").read_text() == "{}"
+    assert "role: door" in (installed / "etc/sereno/door.yaml").read_text()
+    assert (installed / "etc/systemd/system/multi-user.target.wants/sereno@door.service").is_symlink()
+    assert (installed / "etc/sereno/camera.yaml").exists()

@@ -25,10 +25,11 @@ def unit_root(root: Path, tmp_path: Path) -> Path:
     units = tmp_path / "usr/local/lib/systemd/system"
     units.mkdir(parents=True)
     shutil.copy(root / "systemd/sereno@.service", units)
-    command = tmp_path / "opt/sereno/venv/bin/sereno"
-    command.parent.mkdir(parents=True)
-    command.write_text("#!/bin/sh\n")
-    command.chmod(0o755)
+    for name in ("sereno", "python"):
+        command = tmp_path / "opt/sereno/venv/bin" / name
+        command.parent.mkdir(parents=True, exist_ok=True)
+        command.write_text("#!/bin/sh\n")
+        command.chmod(0o755)
     return tmp_path
 
 
