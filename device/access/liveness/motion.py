@@ -19,7 +19,7 @@ from device.access.alignment import FloatArray
 from device.access.liveness.patch import PATCH, PLACES, POINTS, POINTS_A_SIDE, Patch
 from device.access.liveness.verdict import OPEN, Verdict, View
 
-LIMIT = 0.5
+LIMIT = 0.55
 """Share of a face's width, in percent, that its points must move against the best plane. docs/security.md says how it
 was chosen."""
 NEAREST_S, FARTHEST_S = 0.25, 0.5
