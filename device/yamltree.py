@@ -15,14 +15,14 @@ from typing import Any
 
 import yaml
 
+from device.system.credentials import CREDENTIALS, places
+
 Where = tuple[str | int, ...]
 """Keys and list positions from the top of the file: `("cameras", 0, "fps")`."""
 
 MAX_VALUES = 20_000
 """More values than any real configuration has; aliases that multiply themselves end here."""
 MAX_SECRET_BYTES = 65_536
-CREDENTIALS_FALLBACK = Path("/etc/sereno/credentials")
-"""Where systemd takes the credentials from; read directly where a person runs a command."""
 
 _VARIABLE = re.compile(r"\$(\$?)\{([^{}]*)\}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -206,11 +206,8 @@ class YamlReader:
         """Where systemd put the credential `name`: alone, or out of the folder given as `LoadCredential=sereno:`."""
         if not name or "/" in name or name in (".", ".."):
             return None
-        given = self._environment.get("CREDENTIALS_DIRECTORY")
-        if given is None:
-            return CREDENTIALS_FALLBACK / name
-        alone = Path(given) / name
-        return alone if alone.exists() else Path(given) / f"sereno_{name}"
+        alone, in_folder = places(name, self._environment)
+        return alone if "CREDENTIALS_DIRECTORY" not in self._environment or alone.exists() else in_folder
 
     def _secret(self, node: yaml.ScalarNode, where: Where, path: Path | None) -> str | None:
         """The text of a file without its last line end; a problem where it cannot be read."""
@@ -218,7 +215,7 @@ class YamlReader:
         if not self._secrets:
             return None
         if path is None:
-            wanted = "a file's path" if node.tag == "!file" else f"the name of a file in {CREDENTIALS_FALLBACK}"
+            wanted = "a file's path" if node.tag == "!file" else f"the name of a file in {CREDENTIALS}"
             self._fail(node, where, f"`{node.tag}` wants {wanted}")
             return None
         try:

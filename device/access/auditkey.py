@@ -11,13 +11,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from device.errors import InputError
+from device.system.credentials import places
 
 KEY_FILE = "audit.key"
 PUBLIC_FILE = "audit.pub"
 CREDENTIAL = "audit-key"
 """systemd's name for it; `LoadCredential=sereno:/etc/sereno/credentials` makes it `sereno_audit-key`."""
-CREDENTIALS = Path("/etc/sereno/credentials")
-"""Where systemd takes credentials from; read directly where an administrator runs a command."""
 
 
 def private_key(pem: str | bytes, where: str) -> Ed25519PrivateKey:
@@ -62,15 +61,14 @@ def credential(environment: Mapping[str, str] = os.environ) -> Ed25519PrivateKey
     Raises:
         InputError: it cannot be read, or is no key.
     """
-    given = environment.get("CREDENTIALS_DIRECTORY")
-    folder = CREDENTIALS if given is None else Path(given)
-    for path in (folder / CREDENTIAL, folder / f"sereno_{CREDENTIAL}"):
+    for path in places(CREDENTIAL, environment):
         try:
             return private_key(path.read_bytes(), f"the credential {path}")
         except FileNotFoundError:
             continue
         except OSError as error:
-            if given is None:  # That folder is root's alone: somebody else has a log and a key of their own.
+            # That folder is root's alone: somebody else has a log and a key of their own.
+            if "CREDENTIALS_DIRECTORY" not in environment:
                 return None
             raise InputError(f"cannot read the credential {path}: {error.strerror}") from error
     return None

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from device.access.sealing import KEY_BYTES
 from device.errors import InputError
+from device.system.credentials import places
 
 CREDENTIAL = "gallery-key"
-"""Name of the systemd credential (`LoadCredentialEncrypted=gallery-key:…`)."""
+"""Name of the systemd credential (`LoadCredentialEncrypted=gallery-key:…`), or of a file in its folder."""
 FORM = f"{KEY_BYTES * 2} hexadecimal digits, as `openssl rand -hex {KEY_BYTES}` prints them"
 
 
@@ -50,9 +51,11 @@ def find_key(
 
 
 def _credential(environment: Mapping[str, str]) -> Path | None:
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    path = Path(folder) / CREDENTIAL if folder else None
-    return path if path is not None and path.exists() else None
+    for path in places(CREDENTIAL, environment):
+        with contextlib.suppress(OSError):  # The folder is root's alone: somebody else has a key of their own.
+            if path.exists():
+                return path
+    return None
 
 
 def read_key(path: Path, *, private: bool = True) -> bytes:

@@ -59,6 +59,9 @@ def test_ok__systemds_credential_goes_before_the_file_and_a_named_file_before_bo
     assert find_key(gallery, environment=environment) == own
     (credentials / "gallery-key").write_text("ab" * 32 + "\n")
     assert find_key(gallery, environment=environment) == b"\xab" * 32
+    # With its whole folder handed over, systemd puts the folder's name before it.
+    (credentials / "gallery-key").rename(credentials / "sereno_gallery-key")
+    assert find_key(gallery, environment=environment) == b"\xab" * 32
     named = tmp_path / "named.key"
     named.write_text("cd" * 32)
     named.chmod(0o400)

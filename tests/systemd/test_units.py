@@ -54,8 +54,8 @@ def test_ok__exposure(root: Path) -> None:
 
 
 def test_ok__the_configurations_folder_is_where_credentials_are_read(root: Path) -> None:
-    from device.yamltree import CREDENTIALS_FALLBACK
+    from device.system.credentials import CREDENTIALS
 
     unit = (root / "systemd/sereno@.service").read_text()
-    assert f"LoadCredential=sereno:{CREDENTIALS_FALLBACK}" in unit
-    assert f"d {CREDENTIALS_FALLBACK} 0700 root root" in (root / "systemd/sereno.tmpfiles").read_text()
+    assert f"LoadCredential=sereno:{CREDENTIALS}" in unit
+    assert f"d {CREDENTIALS} 0700 root root" in (root / "systemd/sereno.tmpfiles").read_text()
