@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -13,11 +14,13 @@ from flask import Blueprint, Response, abort, g, jsonify, render_template, reque
 from flask.typing import ResponseReturnValue
 
 from device.datatypes import AccessDecision
+from device.errors import InputError
 from device.web.auth import csrf_token
-from device.web.doorsources import AccessFilter
+from device.web.doorsources import AccessFilter, People
 from device.web.language import Language, moment
 from device.web.parts import door, parts
 
+log = logging.getLogger(__name__)
 blueprint = Blueprint("access", __name__)
 
 PAGE = 50
@@ -71,7 +74,6 @@ def page() -> ResponseReturnValue:
     own = door()
     before = _before()
     found = own.log.page(_wanted(), PAGE + 1, before)
-    names = {person.id: person.name for person in own.people.people()}
     kept = {name: request.args.get(name, "") for name in FILTERS if request.args.get(name)}
     return render_template(
         "access.html",
@@ -81,7 +83,7 @@ def page() -> ResponseReturnValue:
         rows=found[:PAGE],
         older=found[PAGE - 1].record if len(found) > PAGE else None,
         first=before is None,
-        names=names,
+        names=_names(own.people),
         reasons=REASONS,
         kept=kept,
     )
@@ -124,6 +126,15 @@ def state() -> ResponseReturnValue:
     own = door()
     how = parts().status.status().get("door") or {}
     return jsonify({**own.board.state().as_json(), "fault": how.get("fault", ""), "warnings": how.get("warnings", [])})
+
+
+def _names(people: People) -> dict[str, str]:
+    """Whom the log can be asked for. The log is there also where the gallery is not."""
+    try:
+        return {person.id: person.name for person in people.people()}
+    except InputError as error:
+        log.error("%s", error)
+        return {}
 
 
 def as_json(decision: AccessDecision) -> dict[str, Any]:

@@ -84,14 +84,17 @@ def stream() -> ResponseReturnValue:
     """
     own = parts()
     slot = open_slot(own.streams)
+    if own.door is not None:
+        return _stream(_of_door(own.door.board, own.streams, listener_gone()), slot)
     subscription = own.events.subscribe()
-    if own.door is None:
-        body = _server_sent(subscription, own.streams, listener_gone())
-    else:
-        body = _of_door(own.door.board, own.streams, listener_gone())
+    response = _stream(_server_sent(subscription, own.streams, listener_gone()), slot)
+    response.call_on_close(subscription.close)
+    return response
+
+
+def _stream(body: Iterator[str], slot: Slot) -> Response:
     response = Response(body, content_type="text/event-stream; charset=utf-8")
     response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(subscription.close)
     response.call_on_close(slot.release)
     return response
 

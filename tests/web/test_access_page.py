@@ -165,6 +165,13 @@ def test_ok__log_of_a_damaged_record_is_shown(house: DoorHouse, vera: FlaskClien
     assert len(rows(vera.get("/access?decision=granted").text)) == 1
 
 
+@pytest.mark.usefixtures("past")
+def test_ok__log_is_there_without_the_gallery(house: DoorHouse, vera: FlaskClient, admin: FlaskClient) -> None:
+    house.path.rename(house.path.with_name("elsewhere.db"))
+    assert len(rows(vera.get("/access").text)) == 4
+    assert admin.get("/people").status_code == 503
+
+
 # People
 
 

@@ -77,6 +77,8 @@ function showHealth(status) {
   const trouble = status.door?.fault ? "health.door" : troubled ? "health.camera" : unkept ? "health.storage" : unsent ? "health.mqtt" : "";
   sayHealth(trouble ? "bad" : "good", trouble || "health.good");
   showCameras(cameras);
-  showTroubles([status.mqtt?.message, status.storage?.message].filter(Boolean));
+  // That liveness is off is said in large letters elsewhere.
+  const warnings = (status.door?.warnings ?? []).filter((warning) => !warning.startsWith("door.liveness"));
+  showTroubles([status.mqtt?.message, status.storage?.message, ...warnings].filter(Boolean));
   showFacts(status);
 }
