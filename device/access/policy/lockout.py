@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,11 @@ def restore(record: Mapping[str, Any] | None, now: Now) -> Strikes:
     Args:
         record: what `Strikes.record` gave, None or empty where there was none.
         now: the clocks at start.
+    Raises:
+        ValueError: its monotonic time is no finite number, so that no lockout could be timed.
     """
+    if not math.isfinite(now.monotonic_s):
+        raise ValueError(f"monotonic_s: {now.monotonic_s!r} is no moment at which a process could start")
     if not record:
         return NO_STRIKES
     if not _is_whole(record):
@@ -113,6 +118,6 @@ def _is_whole(record: Mapping[str, Any]) -> bool:
         value = record.get(key)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             return False
-        if isinstance(value, float) and not math.isfinite(value):
+        if key != "strikes" and isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
             return False
     return bool(record["strikes"] >= 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,8 @@ def measured_points(thresholds: Mapping[str, Any]) -> Thresholds:
 
 def corrected_fmr(target_fmr: float, people: int) -> float:
     """The false match rate each of `people` comparisons may have for all together to have `target_fmr`."""
+    if people > sys.float_info.max:
+        return 0.0
     return -math.expm1(math.log1p(-target_fmr) / max(1, people))
 
 
@@ -55,6 +58,8 @@ def threshold(points: Thresholds, target_fmr: float, people: int) -> Threshold:
         people: in the gallery; fewer than 1 counts as 1.
     """
     fmr = corrected_fmr(target_fmr, people)
+    if fmr == 0:
+        return Threshold(1.0, 0.0, False)
     highest, lowest = points[0], points[-1]
     if fmr >= highest[0]:
         return Threshold(highest[1], fmr, True)

@@ -129,7 +129,10 @@ class Track:
 @lru_cache(maxsize=4096)
 def threshold(points: tuple[tuple[float, float], ...], target_fmr: float, people: int) -> tuple[float, float, bool]:
     """ "The threshold": (cosine, FMR of one comparison, whether it was measured)."""
-    fmr = -math.expm1(math.log1p(-target_fmr) / max(1, people))
+    too_many = people > sys.float_info.max
+    fmr = 0.0 if too_many else -math.expm1(math.log1p(-target_fmr) / max(1, people))
+    if fmr == 0:
+        return 1.0, 0.0, False
     slopes = [
         (points[i + 1][1] - points[i][1]) / math.log10(points[i][0] / points[i + 1][0]) for i in range(len(points) - 1)
     ]

@@ -138,17 +138,18 @@ def _rules(draw: random.Random) -> Rules:
         window_s=draw.choice((0.5, 2.0, 2.0, 2.0)),
         near_margin=draw.choice((0.0, 0.08, 0.125)),
         runner_up_margin=draw.choice((0.0, 0.08, 0.125)),
-        max_contrary_frames=draw.choice((0, 1, 3, 3, 6)),
+        max_contrary_frames=draw.choice((0, 1, 3, 6, 9)),
         unknown_frames=draw.choice((1, 3, 5, 15)),
         attempt_timeout_s=draw.choice((0.0, 1.0, 2.0, 2.0, 4.0, 8.0)),
         track_gone_s=draw.choice((0.0, 0.5, 1.0, 1.0)),
         companion_s=draw.choice((0.0, 0.5, 0.5, 2.0)),
         retry_pause_s=draw.choice((0.0, 0.5, 1.0, 3.0)),
         max_frame_age_s=draw.choice((0.5, 1.0)),
+        max_frame_ahead_s=draw.choice((0.05, 0.0625)),
         digest_memory=draw.choice((1, 2, 16)),
         liveness_required=draw.random() < 0.8,
         several_people=draw.choice(("refuse", "recognised", "recognised", "ignore")),
-        grant_while_open=draw.random() < 0.3,
+        grant_while_open=draw.random() < 0.25,
         without_clock=draw.choice(("deny", "ignore")),
         lockout_after=draw.choice((1, 1, 2, 3, 5)),
         lockout_base_s=lockout_base_s,
@@ -179,7 +180,7 @@ _CHANGES: tuple[tuple[str, tuple[Any, ...]], ...] = (
 
 def _limits(draw: random.Random, wall_s: float) -> PersonRules | None:
     """What a person is allowed."""
-    kind = draw.choices(("always", "weekly", "dates", "never", "none", "odd"), (50, 22, 18, 3, 2, 1))[0]
+    kind = draw.choices(("always", "weekly", "dates", "never", "none", "odd"), (50, 22, 18, 3, 2, 3))[0]
     if kind == "none":
         return None
     if kind == "never":
@@ -190,7 +191,7 @@ def _limits(draw: random.Random, wall_s: float) -> PersonRules | None:
         bounds = (None, wall_s, wall_s + 1.0, wall_s - 86400.0, wall_s + 86400.0)
         return PersonRules(draw.choice(bounds), draw.choice(bounds), draw.choice((ALWAYS, SCHEDULES[2][1])))
     if kind == "odd":
-        return PersonRules(draw.choice((NAN, INF, -INF)), draw.choice((None, NAN, INF, -INF)), ALWAYS)
+        return PersonRules(draw.choice((None, -INF, INF, NAN)), draw.choice((None, NAN, INF, -INF)), ALWAYS)
     return PersonRules(schedule=ALWAYS)
 
 
@@ -216,14 +217,14 @@ class Scene:
         self.captured_s = -INF
         self.digests = ["first"]
         self.fault = self.gallery_fault = ""
-        self.contact, self.tampered = draw.choice(("absent", "closed", "closed", "open")), False
+        self.contact, self.tampered = draw.choice(("absent", "closed", "open")), False
         self.camera = "good"
         self.wild = draw.random() < 0.08
         self.tracks = draw.choice((0, 5))
         self.temper = draw.choices(
             ("good", "unknown", "near", "ambiguous", "flicker", "mixed"), (40, 14, 16, 10, 8, 12)
         )[0]
-        self.calls = draw.randint(14, 34)
+        self.calls = draw.randint(18, 38)
         self.observation: Observation | None = None
         self.actors = [self._actor() for _ in range(draw.choice((1, 1, 1, 2, 2, 3)))]
 
@@ -237,7 +238,7 @@ class Scene:
             track=self.tracks,
             who=draw.choice(PEOPLE),
             kind=kind,
-            liveness=draw.choices(("live", "late", "spoof", "pending", "off", "mixed"), (66, 8, 7, 9, 5, 5))[0],
+            liveness=draw.choices(("live", "late", "spoof", "pending", "off", "mixed"), (62, 8, 7, 8, 5, 10))[0],
             quality=draw.choice((1.0, 1.0, 0.95, 0.7, 0.0 if draw.random() < 0.2 else 0.9)),
             inside=draw.choice((1.0, 1.0, 1.0, 0.8)),
             area=float(draw.choice((100, 100, 400, 900))),
@@ -290,6 +291,8 @@ class Scene:
             state = draw.choice(("live", "pending", "live", "off"))
         elif state == "spoof":
             state = "spoof" if actor.phase > 3 else "pending"
+        if state == "live" and draw.random() < 0.04:
+            state = "pending"
         score = draw.choice((0.25, 0.5, 0.97)) if not self.wild else draw.choice((NAN, 2.0, -INF))
         area = actor.area if not self.wild else draw.choice((NAN, INF, -1.0, actor.area))
         match = self._wild_match() if self.wild and draw.random() < 0.3 else self._match(actor)
@@ -341,7 +344,7 @@ class Scene:
         self.fault = draw.choice(("", "", "the key", "a model; the disk")) if draw.random() < 0.012 else ""
         self.gallery_fault = "cannot be read" if draw.random() < 0.005 else ""
         if draw.random() < 0.012:
-            self.people = draw.choice((-2, 0, 1, 2, 3, 500, 2**66))
+            self.people = draw.choice((-2, 0, 1, 2, 3, 500, 2**66, 10**400))
         if draw.random() < 0.015:
             self._change_rules()
         if self.camera == "good":
@@ -370,7 +373,7 @@ class Scene:
             digest = draw.choice(self.digests[-3:])
         odd = draw.random()
         if odd < 0.02:
-            captured_s = self.monotonic_s + draw.choice((0.05, 0.06, NAN, INF, -INF, self.rules.max_frame_ahead_s))
+            captured_s = self.monotonic_s + draw.choice((NAN, INF, -INF, *2 * (self.rules.max_frame_ahead_s, 0.0625)))
         elif odd < 0.03:
             captured_s = self.captured_s
         elif odd < 0.04:
@@ -444,7 +447,7 @@ class Scene:
         }
         if draw.random() < 0.8:
             key = draw.choice(list(record))
-            record[key] = draw.choice((None, "", -1, 2, NAN, "1", []))
+            record[key] = draw.choice((None, "", -1, 2, NAN, "1", [], 10**400))
             if draw.random() < 0.3:
                 del record[key]
         return (draw.choice((None, {}, record, record, record, record)),)

@@ -108,8 +108,8 @@ def test_schedule_is_open_when_the_specification_says(data: dict[str, Any]) -> N
 def test_threshold_is_the_specification() -> None:
     """Over the measured points, between, above and below them."""
     for points in scenes.POINTS:
-        for target_fmr in (0.5, 0.1, 1e-2, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-12):
-            for people in (1, 2, 3, 10, 99, 1000, 10**6):
+        for target_fmr in (0.5, 0.1, 1e-2, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-12, 1e-300, 5e-324):
+            for people in (1, 2, 3, 10, 99, 1000, 10**6, 10**30, 10**400):
                 found = policy_threshold(points, target_fmr, people)
                 expected = threshold(points, target_fmr, people)
                 assert (found.cosine, found.fmr, found.measured) == expected

@@ -301,6 +301,8 @@ def test_ok__the_good_record() -> None:
         {"clock_trusted": 1},
         {"locked_s": math.nan},
         {"locked_s": None},
+        {"locked_s": 10**400},
+        {"monotonic_s": -(10**400)},
     ],
     ids=str,
 )
@@ -313,6 +315,14 @@ def test_fail__a_record_that_cannot_be_read_locks_out(wrong: dict[str, Any]) -> 
     assert left_s(door) == 800.0
     door.pass_time(800)
     assert door.watch(face())[0].granted
+
+
+@pytest.mark.parametrize("monotonic_s", [math.nan, math.inf, -math.inf])
+def test_fail__no_process_starts_at_a_time_that_is_none(monotonic_s: float) -> None:
+    """A lockout that ends at NaN would be none."""
+    for record in (GOOD, {}, None, {"schema": 2}):
+        with pytest.raises(ValueError, match="monotonic_s"):
+            State.restore(record, replace(Door().now, monotonic_s=monotonic_s))
 
 
 @pytest.mark.parametrize("key", sorted(GOOD))

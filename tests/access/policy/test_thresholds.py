@@ -50,6 +50,12 @@ def test_ok__the_measured_rates_themselves() -> None:
         assert limit.cosine == pytest.approx(cosine, abs=1e-9)
 
 
+@pytest.mark.parametrize(("target", "people"), [(5e-324, 3), (1e-300, 10**30), (1e-4, 10**400)])
+def test_fail__a_rate_too_small_for_a_number_matches_nobody(target: float, people: int) -> None:
+    found = threshold(POINTS, target, people)
+    assert (found.cosine, found.fmr, found.measured) == (1.0, 0.0, False)
+
+
 def test_ok__exactly_the_lowest_measured_rate_is_measured() -> None:
     lowest = corrected_fmr(1e-5, 1)
     points = ((1e-2, 0.25), (lowest, 0.5))
