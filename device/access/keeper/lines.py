@@ -109,7 +109,7 @@ class MockLines:
         try:
             mock = importlib.import_module("gpiozero.pins.mock")
         except ImportError as error:
-            raise LinesError("the package gpiozero is not installed: pip install 'sereno[pi]'") from error
+            raise LinesError("the package gpiozero is not installed: pip install gpiozero") from error
         self._refusal: Any = importlib.import_module("gpiozero.exc").GPIOZeroError
         self.factory: Any = mock.MockFactory()
         self._moved = moved
