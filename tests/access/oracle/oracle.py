@@ -7,13 +7,12 @@ every track, since when it belongs to an attempt, since when it is evidence) and
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from device.access.policy import FaceView, Now, Observation, Rules
+from tests.access.oracle.looks import Look, Track, area, threshold
+from tests.access.oracle.strikes import Strikes, trusted
 from tests.access.oracle.weekly import open_at
 
 TABLE = (
@@ -23,157 +22,9 @@ TABLE = (
 )
 FINAL = {"recognised", "liveness", "identity_changed", "not_yet_valid", "expired", "schedule", "unknown"}
 SUMMED = {"fault", "stale", "unknown"}
-DEFECTIVE_RECORD_S = 900.0
-RECORD = ("schema", "strikes", "boot_id", "monotonic_s", "wall_s", "clock_trusted", "locked_s")
 
 Answer = dict[str, Any]
 """A decision's fields."""
-
-
-@dataclass
-class Look:
-    """One good face of a track, and the vote it cast, where it cast one."""
-
-    time: float
-    face: FaceView
-    voted: bool = False
-    gallery: int = 0
-    threshold: tuple[float, float, bool] = (0.0, 0.0, True)
-    counts: bool = False
-    closeness: str = "unknown"
-    live: bool = False
-    supports: bool = False
-
-
-@dataclass
-class Track:
-    """All that was seen of one face. `attempt_from` and `evidence_from` are places in `looks`."""
-
-    number: int
-    phase: str = "watching"
-    seen_s: float = 0.0
-    looks: list[Look] = field(default_factory=list)
-    attempt_from: int = 0
-    evidence_from: int = 0
-    held: str = ""
-    proven: tuple[str, float] | None = None
-    attempt: int = 0
-    opened_s: float = 0.0
-    again_s: float = 0.0
-
-    def good(self) -> list[Look]:
-        """The good faces of the attempt."""
-        return self.looks[self.attempt_from :]
-
-    def spoofed(self) -> bool:
-        """Whether one of them was a spoof."""
-        return any(look.face.liveness.state == "spoof" for look in self.good())
-
-    def votes(self) -> list[Look]:
-        """All votes of the attempt since the evidence was dropped last."""
-        return [look for look in self.looks[self.evidence_from :] if look.voted]
-
-    def near(self) -> list[Look]:
-        """Those that came near somebody."""
-        return [vote for vote in self.votes() if vote.closeness != "unknown"]
-
-    def tally(self, person: str) -> dict[str, int]:
-        """How often the attempt showed a person."""
-        votes = [vote for vote in self.near() if vote.face.match.person == person]
-        accepted = [vote for vote in votes if vote.closeness == "accept"]
-        return {
-            "near": len(votes),
-            "strong": len([vote for vote in votes if vote.closeness in ("accept", "ambiguous")]),
-            "accepted": len(accepted),
-            "live": len([vote for vote in accepted if vote.live]),
-        }
-
-    def people(self) -> set[str]:
-        """Everybody who has a tally."""
-        return {vote.face.match.person for vote in self.near()}
-
-    def claimed(self) -> str | None:
-        """The person the attempt claims to be."""
-        tallies = [(-self.tally(p)["near"], -self.tally(p)["accepted"], p) for p in self.people()]
-        return min(tallies)[2] if tallies else None
-
-    def best(self) -> Look | None:
-        """The vote most like somebody, the first of equals."""
-        best = None
-        for vote in self.votes():
-            if vote.counts and (best is None or vote.face.match.similarity > best.face.match.similarity):
-                best = vote
-        return best
-
-    def changed(self, person: str, rules: Rules) -> bool:
-        """F1."""
-        votes = [look for look in self.looks if look.voted]
-        supporting = [vote for vote in votes if vote.supports and vote.face.match.person == person]
-        if len(votes) - len(supporting) > rules.max_contrary_frames:
-            return True
-        return any(self.tally(other)["accepted"] >= 1 for other in self.people() if other != person)
-
-    def drop_evidence(self) -> None:
-        """`votes`, `fresh`, `tallies`, `best`, `held`, `proven`."""
-        self.evidence_from = len(self.looks)
-        self.held = ""
-        self.proven = None
-
-    def start_anew(self) -> None:
-        """Step 3."""
-        self.phase = "watching"
-        self.attempt_from = len(self.looks)
-        self.drop_evidence()
-
-
-@lru_cache(maxsize=4096)
-def threshold(points: tuple[tuple[float, float], ...], target_fmr: float, people: int) -> tuple[float, float, bool]:
-    """ "The threshold": (cosine, FMR of one comparison, whether it was measured)."""
-    too_many = people > sys.float_info.max
-    fmr = 0.0 if too_many else -math.expm1(math.log1p(-target_fmr) / max(1, people))
-    if fmr == 0:
-        return 1.0, 0.0, False
-    slopes = [
-        (points[i + 1][1] - points[i][1]) / math.log10(points[i][0] / points[i + 1][0]) for i in range(len(points) - 1)
-    ]
-    if fmr >= points[0][0]:
-        return points[0][1], fmr, True
-    last_fmr, last_cosine = points[-1]
-    if fmr < last_fmr:
-        return min(1.0, last_cosine + max(slopes) * math.log10(last_fmr / fmr)), fmr, False
-    for i, slope in enumerate(slopes):
-        if fmr >= points[i + 1][0]:
-            return points[i][1] + slope * math.log10(points[i][0] / fmr), fmr, True
-    raise AssertionError("the last point was compared above")
-
-
-def trusted(now: Now) -> bool:
-    """Whether the wall clock is."""
-    return bool(now.clock_trusted) and 1704067200 <= now.wall_s < 4102444800
-
-
-def area(face: FaceView) -> float:
-    """An area that is none counts as 0."""
-    return face.area_px if math.isfinite(face.area_px) and face.area_px >= 0 else 0.0
-
-
-def whole(record: Mapping[str, Any]) -> bool:
-    """Whether a record of the strikes is complete."""
-
-    def number(value: object) -> bool:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return False
-        return -sys.float_info.max <= value <= sys.float_info.max
-
-    return (
-        record.get("schema") == 1
-        and isinstance(record.get("strikes"), int)
-        and not isinstance(record.get("strikes"), bool)
-        and record["strikes"] >= 0
-        and isinstance(record.get("boot_id"), str)
-        and isinstance(record.get("clock_trusted"), bool)
-        and all(number(record.get(key)) for key in ("monotonic_s", "wall_s", "locked_s"))
-    )
 
 
 class Oracle:
@@ -190,57 +41,7 @@ class Oracle:
         self.tracks: dict[int, Track] = {}
         self.sums: dict[str, list[float]] = {}
         self.last: tuple[Rules, int] | None = None
-        self.strikes: dict[str, Any] = {}
-        self.restore(record, now)
-
-    # Strikes and lockouts
-
-    def restore(self, record: Mapping[str, Any] | None, now: Now) -> None:
-        """`State.restore(record, now)`."""
-        if not record:
-            self.strikes = {"strikes": 0, "monotonic_s": 0.0, "locked_s": -math.inf}
-            return
-        if not whole(record):
-            self.strikes = self.moment(now, now.monotonic_s, 0, DEFECTIVE_RECORD_S)
-            return
-        if record["boot_id"] == now.boot_id and now.monotonic_s >= record["monotonic_s"]:
-            self.strikes = {key: record[key] for key in RECORD}
-            return
-        elapsed = 0.0
-        if record["boot_id"] != now.boot_id and record["clock_trusted"] and trusted(now):
-            elapsed = max(0.0, now.wall_s - record["wall_s"])
-        self.strikes = self.moment(now, now.monotonic_s, record["strikes"], record["locked_s"] - elapsed)
-
-    def moment(self, now: Now, m: float, count: int, locked_s: float) -> dict[str, Any]:
-        """What `strikes` holds."""
-        return {
-            "schema": 1,
-            "strikes": count,
-            "boot_id": now.boot_id,
-            "monotonic_s": m,
-            "wall_s": now.wall_s if math.isfinite(now.wall_s) else 0,
-            "clock_trusted": trusted(now),
-            "locked_s": locked_s,
-        }
-
-    def persistent(self) -> dict[str, Any]:
-        """What outlives the process."""
-        return {} if self.strikes["strikes"] == 0 and self.strikes["locked_s"] <= 0 else dict(self.strikes)
-
-    def calm(self) -> float:
-        """The end of the last lockout."""
-        return self.strikes["monotonic_s"] + self.strikes["locked_s"]
-
-    def strike(self) -> None:
-        """One more failed attempt that came near somebody."""
-        rules = self.rules
-        count = 1 if self.m - self.calm() >= rules.forgive_s else self.strikes["strikes"] + 1
-        locked_s = 0.0
-        if count >= rules.lockout_after:
-            locked_s = min(rules.lockout_max_s, rules.lockout_base_s * 2.0 ** min(60, count - rules.lockout_after))
-        self.strikes = self.moment(self.now, self.m, count, locked_s)
-
-    # A call
+        self.strikes = Strikes(record, now)
 
     def step_0(self, now: Now, rules: Rules, people: int) -> bool:
         """The time and changed rules; whether the clock ran back."""
@@ -398,7 +199,7 @@ class Oracle:
             return "fault", self.fault
         if self.tampered:
             return "tampered", ""
-        if self.m < self.calm():
+        if self.m < self.strikes.calm():
             return "locked_out", ""
         if track.spoofed():
             return "liveness", ""
@@ -487,7 +288,7 @@ class Oracle:
         near = bool(track.near())
         strike = reason == "near_miss" or (reason == "liveness" and near and ended != "left")
         if strike:
-            self.strike()
+            self.strikes.add(self.now, self.m, self.rules)
         vote = track.votes()[-1] if evidence else track.best()
         claimed = track.claimed()
         person = ""
@@ -516,7 +317,7 @@ class Oracle:
         else:
             track.phase, track.again_s = "pausing", self.m + self.rules.retry_pause_s
             if reason == "locked_out":
-                track.again_s = max(track.again_s, self.calm())
+                track.again_s = max(track.again_s, self.strikes.calm())
         return answer
 
     def answer(self, reason: str, ended: str, vote: Look | None, strike: bool = False) -> Answer:
@@ -541,8 +342,8 @@ class Oracle:
             "frames": 0,
             "gallery": gallery,
             "strike": strike,
-            "strikes": self.strikes["strikes"],
-            "locked_s": max(0.0, self.calm() - self.m),
+            "strikes": self.strikes.held["strikes"],
+            "locked_s": max(0.0, self.strikes.calm() - self.m),
             "summed": 1,
             "detail": "",
             "version": 1,

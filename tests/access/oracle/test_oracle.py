@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from dataclasses import fields
@@ -13,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from device.access.policy import Decision, State, close, corrected_fmr, decide
+from device.access.policy import Decision, Schedule, State, close, corrected_fmr, decide
 from device.access.policy import threshold as policy_threshold
-from tests.access.oracle import scenes
-from tests.access.oracle.oracle import TABLE, Oracle, threshold
+from tests.access.oracle import given, scenes
+from tests.access.oracle.looks import threshold
+from tests.access.oracle.oracle import TABLE, Oracle
 from tests.access.oracle.weekly import open_at
 
 FIELDS = tuple(field.name for field in fields(Decision))
@@ -46,11 +46,10 @@ def play(seed: int, counts: Counter[str]) -> str:
     scene = scenes.Scene(seed)
     now = scene.now()
     state = State.restore(None, now)
-    oracle = Oracle(None, now, scenes.DATA_OF)
+    oracle = Oracle(None, now, given.DATA_OF)
     for place, step in enumerate(scene.steps()):
         decisions: tuple[Decision, ...] = ()
         answers: list[dict[str, Any]] = []
-        locked_s = oracle.strikes["locked_s"]
         match step:
             case scenes.Look():
                 state, decisions = decide(state, step.observation, step.now, step.rules)
@@ -62,17 +61,17 @@ def play(seed: int, counts: Counter[str]) -> str:
                 counts["closings"] += 1
             case scenes.Restart():
                 state = State.restore(*(step.record or (scenes.kept(state.persistent()),)), step.now)
-                oracle = Oracle(*(step.record or (scenes.kept(oracle.persistent()),)), step.now, scenes.DATA_OF)
+                oracle = Oracle(*(step.record or (scenes.kept(oracle.strikes.persistent()),)), step.now, given.DATA_OF)
                 counts["restarts"] += 1
-                counts["restarts while locked out"] += oracle.calm() > step.now.monotonic_s
+                counts["restarts while locked out"] += oracle.strikes.calm() > step.now.monotonic_s
         wrong = differences(decisions, answers)
         phases = {number: track.phase for number, track in state.tracks.items()}
         if phases != {number: track.phase for number, track in oracle.tracks.items()}:
             wrong.append(f"tracks: {phases} / {oracle.tracks}")
         if set(state.sums) != set(oracle.sums):
             wrong.append(f"sums: {state.sums} / {oracle.sums}")
-        if state.persistent() != oracle.persistent():
-            wrong.append(f"persistent: {state.persistent()} / {oracle.persistent()}")
+        if state.persistent() != oracle.strikes.persistent():
+            wrong.append(f"persistent: {state.persistent()} / {oracle.strikes.persistent()}")
         if wrong:
             return f"seed {seed}, step {place}, policy / oracle:\n" + "\n".join(wrong) + f"\n{step}"
         for answer in answers:
@@ -80,7 +79,7 @@ def play(seed: int, counts: Counter[str]) -> str:
             counts[f"ended: {answer['ended']}"] += 1
             counts["strikes"] += answer["strike"]
             counts["not measured"] += not answer["measured"]
-            counts["lockouts"] += answer["strike"] and oracle.strikes["locked_s"] > 0 and locked_s != math.inf
+            counts["lockouts"] += answer["strike"] and answer["locked_s"] > 0
     return ""
 
 
@@ -95,11 +94,11 @@ def test_policy_is_the_specification_in_every_sequence() -> None:
     assert not missing, f"never occurred: {missing}"
 
 
-@pytest.mark.parametrize("data", scenes.WEEKLY, ids=str)
+@pytest.mark.parametrize("data", given.WEEKLY, ids=str)
 def test_schedule_is_open_when_the_specification_says(data: dict[str, Any]) -> None:
     """Every quarter of an hour, and a second before it, around each change of clocks and holiday."""
-    schedule = scenes.Schedule.parse(data)
-    for turn in scenes.TURNS:
+    schedule = Schedule.parse(data)
+    for turn in given.TURNS:
         for quarter in range(-4 * 40, 4 * 40):
             for moment in (turn + 900.0 * quarter, turn + 900.0 * quarter - 0.5):
                 assert schedule.is_open(moment) == open_at(data, moment), (data, moment)
@@ -107,7 +106,7 @@ def test_schedule_is_open_when_the_specification_says(data: dict[str, Any]) -> N
 
 def test_threshold_is_the_specification() -> None:
     """Over the measured points, between, above and below them."""
-    for points in scenes.POINTS:
+    for points in given.POINTS:
         for target_fmr in (0.5, 0.1, 1e-2, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-12, 1e-300, 5e-324):
             for people in (1, 2, 3, 10, 99, 1000, 10**6, 10**30, 10**400):
                 found = policy_threshold(points, target_fmr, people)
