@@ -86,7 +86,8 @@ def compare(models: Models, folder: Path, people: int, photos: int) -> Compared:
         name: [read_picture(file) for file in files[:photos]] for name, files in zip(names, found.values(), strict=True)
     }
     with tempfile.TemporaryDirectory() as place:
-        house = DoorHouse(Path(place), models, gallery)
+        enrolled = models.enrolled(gallery)
+        house = DoorHouse(Path(place), models, enrolled)
         client, bearer = _page(house)
         ours: list[str] = []
         ours_s: list[float] = []
@@ -102,7 +103,7 @@ def compare(models: Models, folder: Path, people: int, photos: int) -> Compared:
             for file in files[:photos]:
                 models.embed(read_picture(file))
             textbook_s += time.perf_counter() - started
-            templates.append(template_of([models.embed(photo, mirrored=True) for photo in gallery[name]]).unit)
+            templates.append(template_of(models.enrolled({name: gallery[name]})[name]).unit)
         house.book.close()
         house.close()
     theirs, one_s = _named(models, probes, dict(zip(names, templates, strict=True)))

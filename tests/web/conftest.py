@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from device.access.recognizer import Embedding
 from device.config import Device, Web
 from device.datatypes import Image
 from device.web.app import create_app
@@ -136,10 +137,16 @@ def stranger(lfw: Path) -> list[Image]:
     return next(iter(doorhouse.read(doorhouse.of_people(lfw, 1, 4, skip=3)).values()))
 
 
+@pytest.fixture(scope="session")
+def enrolled(models: Models, known: dict[str, list[Image]]) -> dict[str, list[Embedding]]:
+    """What is kept of their first three photos."""
+    return models.enrolled({name: photos[:3] for name, photos in known.items()})
+
+
 @pytest.fixture
-def house(tmp_path: Path, models: Models, known: dict[str, list[Image]]) -> Iterator[DoorHouse]:
+def house(tmp_path: Path, models: Models, enrolled: dict[str, list[Embedding]]) -> Iterator[DoorHouse]:
     """A door that knows three people."""
-    house = DoorHouse(tmp_path / "state", models, {name: photos[:3] for name, photos in known.items()})
+    house = DoorHouse(tmp_path / "state", models, enrolled)
     yield house
     house.close()
 

@@ -46,6 +46,10 @@ class Models:
         bundle = load_bundle(facemodels.embedder())
         return cls(facemodels.open_detector(folder, "yunet"), Recognizer(bundle, open_interpreter(bundle)))
 
+    def enrolled(self, people: Photos) -> dict[str, list[Embedding]]:
+        """What the gallery keeps of each photo."""
+        return {name: [self.embed(photo, mirrored=True) for photo in photos] for name, photos in people.items()}
+
     def embed(self, image: Image, *, mirrored: bool = False) -> Embedding:
         """The largest face."""
         face = self.detector.detect(image)[0]
@@ -62,7 +66,7 @@ class DoorHouse:
 
     folder: Path
     models: Models
-    people: Photos
+    people: Mapping[str, list[Embedding]]
     ids: dict[str, str] = field(default_factory=dict)
     erased: list[str] = field(default_factory=list)
 
@@ -73,10 +77,9 @@ class DoorHouse:
         self.gallery = Gallery.open(self.path, self.key, self.models.recognizer.model_sha256, create=True)
         self.audit = Audit.open(self.folder / "audit")
         self.board = DoorBoard()
-        for name, photos in self.people.items():
+        for name, embeddings in self.people.items():
             consent = Consent("They agreed to this test.", 1_790_000_000.0, "asked")
             person = Person(new_id(), name, 1_790_000_000.0, groups=("staff",), consents=(consent,))
-            embeddings = [self.models.embed(photo, mirrored=True) for photo in photos]
             self.ids[name] = self.gallery.add(person, embeddings).id
 
     def sources(self) -> DoorSources:

@@ -19,6 +19,8 @@ from tests.web.doorhouse import DoorHouse, side_by_side
 from tests.web.house import START
 
 OVERFLOW_PX = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+LOADED = "document.readyState === 'complete'"
+"""The scripts have run: what is clicked before is lost. (A page with a live picture is never complete.)"""
 FILM_S = 2
 CAMERA_RUNS = "document.querySelector('#webcam').videoWidth > 0 && !document.querySelector('#recognise').disabled"
 Known = dict[str, list[Image]]
@@ -72,6 +74,7 @@ def visit(browser: Chromium, url: str, path: str, size: tuple[int, int] = DESKTO
     page.log_in(url, user, PASSWORD)
     if path != "/":
         page.open(url + path)
+        page.wait_for(LOADED)
     return page
 
 
@@ -282,7 +285,7 @@ def test_ok__enrol_by_the_camera_and_forget(
     page.wait_for("document.querySelector('#outcome .good')", 30)
     assert len(house.gallery.people()) == 4
     page.click("#outcome a")
-    page.wait_for_selector(".danger")
+    page.wait_for(f"{LOADED} && document.querySelector('.danger')")
     assert "Begoña Ñíguez" in page.text("h1")
     picture(page, tmp_path, "person-en")
     page.close()
@@ -290,7 +293,7 @@ def test_ok__enrol_by_the_camera_and_forget(
     page.wait_for("document.querySelectorAll('tbody tr').length === 4")
     picture(page, tmp_path, "people-phone-es")
     page.evaluate("[...document.querySelectorAll('td a')].find(a => a.textContent.startsWith('Begoña')).click()")
-    page.wait_for_selector("#sure")
+    page.wait_for(f"{LOADED} && document.querySelector('#sure')")
     picture(page, tmp_path, "person-phone-es")
     page.click("#sure")
     page.click(".dangerous")
