@@ -131,7 +131,7 @@ def draw_limits(draw: random.Random, wall_s: float) -> PersonRules | None:
         bounds = (None, wall_s, wall_s + 1.0, wall_s - 86400.0, wall_s + 86400.0)
         return PersonRules(draw.choice(bounds), draw.choice(bounds), draw.choice((ALWAYS, SCHEDULES[2][1])))
     if kind == "odd":
-        return PersonRules(draw.choice((None, -INF, INF, NAN)), draw.choice((None, NAN, INF, -INF)), ALWAYS)
+        return PersonRules(draw.choice((None, 0.0, -INF, INF, NAN)), draw.choice((None, 0.0, NAN, INF, -INF)), ALWAYS)
     return PersonRules(schedule=ALWAYS)
 
 
