@@ -11,8 +11,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from device.access.facemodels import open_detector
 from device.access.liveness.minifasnet import part_about
-from device.commands.facemodels import open_detector
 from device.datatypes import Box, Image
 from device.errors import InputError
 from export.calibration import read_picture

@@ -69,9 +69,9 @@ def capture(
     not used. Ctrl-C ends it and keeps what is there; the same command goes on, up to COUNT crops in all. The exit code
     is 1 where not one was kept.
     """
+    from device.access import facemodels
     from device.access.collector import Collector
     from device.access.quality import Limits
-    from device.commands import facemodels
     from device.commands.cropfolder import CropFolder, check_name
     from device.commands.sourceframes import open_reader
 
@@ -120,8 +120,8 @@ def _ask(text: str, yes: bool) -> None:
 
 def _identity(model: str | None, detector: FaceDetector, folder: CropFolder, out: Path, name: str) -> Identity | None:
     """What tells the person from others; None (and said so) where there is no embedder."""
+    from device.access import facemodels
     from device.access.collector import Identity
-    from device.commands import facemodels
     from device.commands.cropfolder import people_in
     from device.errors import InputError
 

@@ -38,8 +38,8 @@ def compare(
 
     The exit code is 0 whatever the verdict, and 1 where there is none: a photo cannot be read or shows no face.
     """
+    from device.access import facemodels
     from device.access.recognizer import similarity
-    from device.commands import facemodels
 
     finder = facemodels.open_detector(detector, threads)
     recognizer = facemodels.open_recognizer(model, threads)

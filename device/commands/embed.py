@@ -32,7 +32,8 @@ def embed(
     read is told (with --json as a line with "error"), the others are still done, and the exit code is 1. A photo
     without a face is no error.
     """
-    from device.commands import facemodels, inputs
+    from device.access import facemodels
+    from device.commands import inputs
 
     finder = facemodels.open_detector(detector, threads)
     recognizer = facemodels.open_recognizer(model, threads)

@@ -70,7 +70,7 @@ def enrol(
     another person than the others, are refused and listed with the reason. Who is enrolled already gets more photos.
     The exit code is 0 where, of everybody, at least three photos were accepted in all.
     """
-    from device.commands import facemodels
+    from device.access import facemodels
 
     wanted = _who(name, paths, source, people)
     recognizer = facemodels.open_recognizer(model or file.model)

@@ -85,7 +85,7 @@ def reembed(file: GalleryFile, model: str | None, drop: bool) -> None:
 
     All or nobody: where somebody's pictures were not kept, nothing is changed, unless --drop says that they go.
     """
-    from device.commands import facemodels
+    from device.access import facemodels
     from device.errors import InputError
 
     gallery = file.look_after()

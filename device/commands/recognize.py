@@ -65,10 +65,11 @@ def recognize(
     An input that cannot be read is told (with --json as a line with "error"), the others are still done, and the exit
     code is 1.
     """
+    from device.access import facemodels
     from device.access.gallery import Gallery
     from device.access.gallerystore import absent
     from device.access.policy.rules import Rules
-    from device.commands import facemodels, inputs
+    from device.commands import inputs
     from device.commands.detect import progress
     from device.commands.save import Saver
 

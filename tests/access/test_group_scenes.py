@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device.access import facemodels
 from device.access.policy.thresholds import threshold
 from device.capture.pictures import read_picture
-from device.commands import facemodels
 from device.commands.embed import embed_faces
 from device.errors import InputError
 from device.inference.manifest import find_bundle, load_bundle

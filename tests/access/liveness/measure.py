@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 
 from device.access.face_detector import FaceDetector
+from device.access.facemodels import open_detector
 from device.access.liveness import LivenessChain, open_liveness
 from device.access.liveness.motion import Motion
 from device.access.liveness.opening import Mode
 from device.access.liveness.verdict import View
 from device.capture.footage import face_clip
-from device.commands.facemodels import open_detector
 from device.datatypes import Face, Frame, Image
 from device.errors import InputError
 from device.inference.boxes import iou

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from device.access import facemodels
 from device.access.recognizer import Recognizer
 from device.capture.pictures import read_picture
-from device.commands import facemodels
 from device.commands.embed import embed_faces
 from device.errors import InputError
 from device.inference.interpreter import open_interpreter
