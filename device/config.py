@@ -302,7 +302,7 @@ class Lock(Section):
     tamper_pin: int | None = Field(None, ge=0, le=27)
     """Of the case's tamper switch, which closes to ground while the case is shut."""
     exit_pin: int | None = Field(None, ge=0, le=27)
-    """Of a second contact of the exit button, which closes to ground while nobody presses it: who leaves has not forced the door. The button itself opens the lock without this device."""
+    """Of a second contact of the exit button, which closes to ground while it is pressed: who leaves has not forced the door. The button itself opens the lock without this device."""
     granted_pin: int | None = Field(None, ge=0, le=27)
     """Of a lamp for `granted`."""
     denied_pin: int | None = Field(None, ge=0, le=27)
@@ -327,7 +327,7 @@ class Door(Section):
     min_face_px: int = Field(48, ge=20, le=2000)
     """Faces whose box is smaller than so many pixels are not good enough."""
     liveness: Literal["passive", "challenge", "off"] = "passive"
-    """`passive` looks whether a face is alive; `challenge` asks for a blink or a turn of the head, too; `off` lets a photo in."""
+    """`passive` looks whether a face is alive; `challenge` asks for a turn of the head, too; `off` lets a photo in."""
     target_fmr: float = Field(1e-4, ge=1e-6, le=1e-2)
     """Rate at which a stranger may be taken for anybody of the gallery; the more people are in it, the higher is the threshold."""
     policy: DoorPolicy = DoorPolicy()

@@ -249,7 +249,7 @@ class FaceSeen:
 
     `name` and `person` are empty where nobody was recognised. `quality` lists what is wrong with the picture of it;
     `similarity` and `liveness` are None where nothing was measured in this frame. `outcome` is the decision on its
-    attempt, empty until there is one. `prompt` is what the person is asked to do: `blink`, `look left`, `look right`.
+    attempt, empty until there is one. `prompt` is what the person is asked to do: `look left` or `look right`.
     """
 
     track: int

@@ -167,16 +167,22 @@ def test_ok__door_says_granted_and_denied(
             "Access denied",
             "Outside the permitted hours",
             "Nobody is at the door",
-            "Please blink",
+            "Please look to the left",
         ),
-        "es": ("Acceso permitido", "Acceso denegado", "Fuera del horario permitido", "No hay nadie", "Parpadee"),
+        "es": (
+            "Acceso permitido",
+            "Acceso denegado",
+            "Fuera del horario permitido",
+            "No hay nadie",
+            "Mire a la izquierda",
+        ),
     }[language]
-    granted, denied, why, nobody, blink = words
+    granted, denied, why, nobody, asked = words
     first, second, _ = known
     page = visit(browser, url, "/", PHONE if language == "es" else DESKTOP)
     page.wait_for(f"document.querySelector('#verdict').innerText.includes('{nobody}')")
-    visitor_at_door.stand(prompt="blink")
-    page.wait_for(f"document.querySelector('.asking').innerText.includes('{blink}')")
+    visitor_at_door.stand(prompt="look left")
+    page.wait_for(f"document.querySelector('.asking').innerText.includes('{asked}')")
     visitor_at_door.decide(True, "recognised", first)
     visitor_at_door.stand(first, "granted", "recognised")
     page.wait_for("document.querySelector('.verdict.granted')")

@@ -120,10 +120,10 @@ def test_fail__name_of_one_is_never_lent_to_another() -> None:
 def test_ok__prompt_lock_contact_and_alarms() -> None:
     clock = Clock()
     board = DoorBoard(clock)
-    board.show(seen(face(prompt="blink"), face(2, in_zone=False)))
+    board.show(seen(face(prompt="look left"), face(2, in_zone=False)))
     board.accept(LockMoved(unlocked=True, wall=0.0))
     board.accept(DoorState("open", ("forced",), 0.0))
-    assert board.state() == Shown(None, "blink", 1, "unlocked", "open", ("forced",), 0)
+    assert board.state() == Shown(None, "look left", 1, "unlocked", "open", ("forced",), 0)
     clock.now += GONE_S + 0.01
     assert (board.state().prompt, board.state().faces) == ("", 0)
 
