@@ -316,11 +316,10 @@ def _with_broker(
 def describe(bundle: Bundle) -> str:
     """A bundle's name, version and what it was measured to score: the mean over all views of the test photos."""
     manifest = bundle.manifest
-    rows = [row for row in manifest.metrics if row.get("metric") == "mAP50-95" and row.get("quantized") is not None]
-    if not rows:
+    if not manifest.headline:
         return f"{manifest.name} {manifest.version}: no measured score in its manifest"
-    row = next((row for row in rows if str(row.get("view", "")).startswith("mean")), rows[0])
+    [row] = manifest.headline
     return (
-        f"{manifest.name} {manifest.version}: mAP50-95 {row['quantized']:.1f} (float {row['float']:.1f}), "
+        f"{manifest.name} {manifest.version}: {row['metric']} {row['quantized']:.1f} (float {row['float']:.1f}), "
         f"{row.get('images', '?')} images of {row['dataset']}, {row.get('view', 'one view')}"
     )

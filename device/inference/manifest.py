@@ -131,7 +131,8 @@ class Manifest(Part):
     @property
     def headline(self) -> tuple[dict[str, Any], ...]:
         """The measurement that says most of a model of its task, over all views where there are several; or none."""
-        rows = [row for row in self.metrics if row.get("metric") == HEADLINES.get(self.task)]
+        wanted = HEADLINES.get(self.task)
+        rows = [row for row in self.metrics if row.get("metric") == wanted and row.get("quantized") is not None]
         whole = [row for row in rows if str(row.get("view", "")).startswith("mean")]
         return tuple((whole or rows)[:1])
 
