@@ -17,6 +17,7 @@ from device.system.fetch import sha256_of
 from export.calibration import data_folder
 from export.checkpoint import load_detector
 from export.weights import FOOTAGE_CACHE, weights
+from training.checkpoints import restore
 from training.distill.distillation import Distillation, Settings, run, save
 from training.distill.pictures import Counts, Sources, compose, find_sources
 from training.distill.quantaware import QuantAware, observed_ranges
@@ -101,7 +102,7 @@ def distil(
     distillation = Distillation(QuantAware(student_detector), ranges, lessons, settings)
     checkpoint = folder.path / "checkpoint.pt"
     if checkpoint.exists():
-        distillation.restore(torch.load(checkpoint, weights_only=True))
+        restore(distillation, checkpoint)
         say("going on at step %d of %d", distillation.step, settings.steps)
     for _ in run(distillation, checkpoint, say, until):
         if interruption is not None and interruption.asked:

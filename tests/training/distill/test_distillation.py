@@ -81,6 +81,16 @@ def test_ok__stopped_and_resumed_gives_the_same_weights(detector: nn.Module, sou
     assert moved > 1e-6
 
 
+def test_fail__resumed_from_a_checkpoint_that_was_cut_short(
+    detector: nn.Module, sources: Sources, tmp_path: Path
+) -> None:
+    distil(Run(tmp_path / "a", {}, resume=False), copy.deepcopy(detector), sources, COUNTS, SETTINGS, SIZE, until=2)
+    file = tmp_path / "a" / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"checkpoint\.pt is damaged"):
+        distil(Run(tmp_path / "a", {}, resume=True), detector, sources, COUNTS, SETTINGS, SIZE)
+
+
 def test_ok__run_folder_holds_what_export_and_people_need(
     detector: nn.Module, sources: Sources, tmp_path: Path
 ) -> None:
