@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from device.access.policy.observation import Now
 from device.access.policy.rules import Rules
@@ -77,18 +77,19 @@ def lockout_s(strikes: int, rules: Rules) -> float:
     return float(min(rules.lockout_max_s, rules.lockout_base_s * 2.0 ** min(60, strikes - rules.lockout_after)))
 
 
-def restore(record: Mapping[str, Any] | None, now: Now) -> Strikes:
+def restore(record: object, now: Now) -> Strikes:
     """The strikes of the last run, carried into this one; never a shorter lockout than was left.
 
     Args:
-        record: what `Strikes.record` gave, None or empty where there was none.
+        record: what `Strikes.record` gave, None or an empty mapping where there was none. Anything else that a file
+            may hold (a list, a text, a number) counts as damaged.
         now: the clocks at start.
     Raises:
         ValueError: its monotonic time is no finite number, so that no lockout could be timed.
     """
     if not math.isfinite(now.monotonic_s):
         raise ValueError(f"monotonic_s: {now.monotonic_s!r} is no moment at which a process could start")
-    if not record:
+    if record is None or (isinstance(record, Mapping) and not record):
         return NO_STRIKES
     if not _is_whole(record):
         return _moment(now, 0, now.monotonic_s, DISTRUST_S)
@@ -111,8 +112,8 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def _is_whole(record: Mapping[str, Any]) -> bool:
-    if record.get("schema") != SCHEMA:
+def _is_whole(record: object) -> TypeGuard[Mapping[str, Any]]:
+    if not isinstance(record, Mapping) or record.get("schema") != SCHEMA:
         return False
     for key, kind in _KINDS.items():
         value = record.get(key)

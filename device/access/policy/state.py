@@ -100,6 +100,9 @@ class State:
         return self.strikes.record() if self.strikes.count or self.strikes.locked_s > 0 else {}
 
     @classmethod
-    def restore(cls, record: Mapping[str, Any] | None, now: Now) -> State:
-        """The state at the start of a process, from the last `persistent()` that was kept (None: the first start)."""
+    def restore(cls, record: object, now: Now) -> State:
+        """The state at the start of a process, from the last `persistent()` that was kept (None: the first start).
+
+        Whatever that cannot have been locks the door out for a while. Raises ValueError for a time that is none.
+        """
         return cls(strikes=restore(record, now))

@@ -177,7 +177,7 @@ class Scene:
             area_px=area,
             quality=() if draw.random() < actor.quality else ("blurred",),
             match=match,
-            liveness=Liveness(state, score, draw.choice(("blink", "texture"))),
+            liveness=Liveness(state, score, draw.choice(("challenge", "texture"))),
             person=actor.limits if match is not None else None,
         )
 
@@ -316,7 +316,7 @@ class Scene:
             record[key] = draw.choice((None, "", -1, 2, NAN, "1", [], 10**400))
             if draw.random() < 0.3:
                 del record[key]
-        return (draw.choice((None, {}, record, record, record, record)),)
+        return (draw.choice((None, {}, record, record, record, record, [], "", [record])),)
 
     def steps(self) -> Iterator[Step]:
         """The sequence."""

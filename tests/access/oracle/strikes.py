@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from device.access.policy import Now, Rules
 
@@ -18,7 +17,7 @@ def trusted(now: Now) -> bool:
     return bool(now.clock_trusted) and 1704067200 <= now.wall_s < 4102444800
 
 
-def whole(record: Mapping[str, Any]) -> bool:
+def whole(record: object) -> TypeGuard[dict[str, Any]]:
     """Whether a record of the strikes is complete."""
 
     def number(value: object) -> bool:
@@ -27,7 +26,8 @@ def whole(record: Mapping[str, Any]) -> bool:
         return -sys.float_info.max <= value <= sys.float_info.max
 
     return (
-        record.get("schema") == 1
+        isinstance(record, dict)
+        and record.get("schema") == 1
         and isinstance(record.get("strikes"), int)
         and not isinstance(record.get("strikes"), bool)
         and record["strikes"] >= 0
@@ -53,9 +53,9 @@ def moment(now: Now, m: float, count: int, locked_s: float) -> dict[str, Any]:
 class Strikes:
     """How many there are, and the last one's moment: `held` is the record."""
 
-    def __init__(self, record: Mapping[str, Any] | None, now: Now) -> None:
+    def __init__(self, record: object, now: Now) -> None:
         """`State.restore(record, now)`."""
-        if not record:
+        if record is None or (isinstance(record, dict) and len(record) == 0):
             self.held = {"strikes": 0, "monotonic_s": 0.0, "locked_s": -math.inf}
             return
         if not whole(record):

@@ -317,6 +317,15 @@ def test_fail__a_record_that_cannot_be_read_locks_out(wrong: dict[str, Any]) -> 
     assert door.watch(face())[0].granted
 
 
+@pytest.mark.parametrize("record", [[], [GOOD], "", "schema", 0, 1, 1.5, False, True, [["schema", 1]]], ids=repr)
+def test_fail__a_record_that_is_no_mapping_locks_out(record: object) -> None:
+    """JSON holds more than mappings: also an empty list is nothing that was ever kept."""
+    door = Door()
+    door.state = State.restore(record, door.now)
+    assert (left_s(door), door.state.strikes.count) == (900.0, 0)
+    assert not door.watch(face())[0].granted
+
+
 @pytest.mark.parametrize("monotonic_s", [math.nan, math.inf, -math.inf])
 def test_fail__no_process_starts_at_a_time_that_is_none(monotonic_s: float) -> None:
     """A lockout that ends at NaN would be none."""
