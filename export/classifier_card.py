@@ -61,7 +61,9 @@ Names {len(draft.labels)} classes ({", ".join(draft.labels)}), in pictures of {d
 
 {files}
 
-Intended use: {story.intended}
+## Intended use
+
+{story.intended}
 
 Licence: {draft.licence}.
 
