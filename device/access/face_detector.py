@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from device.access.alignment import TEMPLATES, FloatArray
-from device.access.face_heads import face_heads
+from device.access.face_heads import FaceCandidates, face_heads
+from device.access.near import NearSquare
 from device.datatypes import Box, Face, Image
 from device.errors import InputError
 from device.inference.boxes import nms
@@ -24,8 +25,6 @@ BEST_SIZE = (0.5, 0.95)
 """Longer side of a face over that of the network's input between which landmarks are exact. Of 4,438 pairs of photos of
 LFW's training people MobileFaceNet matched 94.5 % at FMR 1e-4 where YuNet had seen the faces in 160x160 pixels, 96.9 %
 in 320x320, 95.8 % in 640x640: it is at home at about 250 pixels."""
-ROOM = 1.3
-"""Side of what is looked at again over that of the face."""
 UPRIGHT_DEG = 8.0
 """Up to so much the line of the eyes may lean."""
 MOST_LOOKS = 5
@@ -88,6 +87,7 @@ class FaceDetector:
         self._letterbox = Letterbox(
             manifest.input.width, manifest.input.height, value=padding.value, center=padding.center
         )
+        self._near = NearSquare(manifest.input.width, manifest.input.height)
         self._lock = threading.Lock()
 
     def detect(self, image: Image, *, confidence: float | None = None, thorough: bool = False) -> list[Face]:
@@ -147,40 +147,46 @@ class FaceDetector:
     def _look_level(self, image: Image, face: Face, roll_deg: float, confidence: float) -> FloatArray | None:
         """Landmarks of a face (5x2, pixels of the picture) seen at the best size with the picture turned by its roll;
         None where it is not found again."""
-        height, width = self._letterbox.square.shape[:2]
-        x1, y1, x2, y2 = face.xyxy
-        scale = min(width, height) / (_longer(face.xyxy) * ROOM)
-        matrix = cv2.getRotationMatrix2D(((x1 + x2) / 2, (y1 + y2) / 2), roll_deg, scale)
-        matrix[:, 2] += (width - x1 - x2) / 2, (height - y1 - y2) / 2
-        part: Image = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        matrix = self._near.matrix(face.xyxy, roll_deg)
+        square = self._near.cut(image, matrix)
+        found = self._run(square, confidence)
+        height, width = square.shape[:2]
+        x1, y1, x2, y2 = found.boxes.T
+        # A box that lies beyond the square's edges is none of it.
+        points = found.landmarks[(x2 > 0) & (y2 > 0) & (x1 < width) & (y1 < height) & (x2 > x1) & (y2 > y1)]
+        if not len(points):
+            return None
         inverse = cv2.invertAffineTransform(matrix)
-        middle = face.landmarks.mean(axis=0)
-        seen = [
-            (other.landmarks @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
-            for other in self._look(part, _View(0, 0, width, height), confidence)
-        ]
-        near = [(float(np.linalg.norm(points.mean(axis=0) - middle)), points) for points in seen]
-        distance, landmarks = min(near, key=lambda pair: pair[0], default=(math.inf, None))
-        return landmarks if distance < _longer(face.xyxy) / 3 else None
+        seen = (points @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
+        away = (seen.mean(axis=1) - face.landmarks.mean(axis=0)).tolist()
+        distances = [math.hypot(x, y) for x, y in away]
+        nearest = distances.index(min(distances))
+        return seen[nearest] if distances[nearest] < _longer(face.xyxy) / 3 else None
 
     def _look(self, image: Image, view: _View, confidence: float) -> list[Face]:
         """Faces of one part of the picture, in pixels of the whole."""
         geometry = self._letterbox.put(image[view.top : view.bottom, view.left : view.right])
-        self._interpreter.write(self._letterbox.square)
-        started = time.perf_counter()
-        outputs = self._interpreter.invoke()
-        self.last_invoke_s += time.perf_counter() - started
-        found = self._heads.decode(outputs, confidence, self._overlap)
-        del outputs  # Views into the interpreter, which would refuse its next run.
-        corner = np.array([view.left, view.top], np.float32)
-        boxes = geometry.to_frame(found.boxes) + np.tile(corner, 2)
+        found = self._run(self._letterbox.square, confidence)
+        if not len(found.scores):
+            return []
+        boxes = geometry.to_frame(found.boxes) + np.array([view.left, view.top, view.left, view.top], np.float32)
         padding = np.array([geometry.left, geometry.top], np.float32)
+        corner = np.array([view.left, view.top], np.float32)
         landmarks = (found.landmarks - padding) / np.float32(geometry.scale) + corner
         return [
             Face((x1, y1, x2, y2), score, points)
             for (x1, y1, x2, y2), score, points in zip(boxes.tolist(), found.scores.tolist(), landmarks, strict=True)
             if x2 > x1 and y2 > y1  # A box that lay in the padding alone is no face of the picture.
         ]
+
+    def _run(self, square: Image, confidence: float) -> FaceCandidates:
+        """What the network finds in its input."""
+        self._interpreter.write(square)
+        started = time.perf_counter()
+        outputs = self._interpreter.invoke()
+        self.last_invoke_s += time.perf_counter() - started
+        # Nothing of `outputs` is kept: they are views into the interpreter, which would refuse its next run.
+        return self._heads.decode(outputs, confidence, self._overlap)
 
 
 def _tiles(width: int, height: int, smallest: int) -> Iterator[_View]:

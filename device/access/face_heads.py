@@ -64,32 +64,67 @@ class YuNetHeads:
         cells = [(manifest.input.height // s, manifest.input.width // s) for s in strides]
         expected = [(1, rows * columns, n) for n in (1, 1, 4, 10) for rows, columns in cells]
         _require(manifest, outputs, expected)
-        self._levels = len(strides)
-        self._corner = np.concatenate([_cells(*size) for size in cells])
-        self._stride = np.concatenate(
-            [np.full((rows * columns, 1), s, np.float32) for s, (rows, columns) in zip(strides, cells, strict=True)]
-        )
+        self._levels = [(np.float32(stride), _cells(*size)) for stride, size in zip(strides, cells, strict=True)]
 
     def decode(self, outputs: Sequence[Tensor], confidence: float, overlap: float) -> FaceCandidates:
         """See `FaceHeads`."""
-        classes, objects = (np.clip(self._joined(outputs, kind), 0, 1)[:, 0] for kind in range(2))
-        squares = classes * objects
-        passing = np.flatnonzero(squares >= confidence * confidence)
-        if not passing.size:
-            return FaceCandidates(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), squares[:0])
-        boxes, landmarks = (self._joined(outputs, kind) for kind in range(2, 4))
-        scores = np.sqrt(squares[passing])
-        stride, corner = self._stride[passing], self._corner[passing]
-        box = boxes[passing]
-        middle = (corner + box[:, :2]) * stride
-        half = np.exp(np.minimum(box[:, 2:], LARGEST_LOG)) * stride / 2
-        xyxy = np.concatenate([middle - half, middle + half], axis=1)
-        points = (landmarks[passing].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
-        kept = nms(xyxy, scores, np.zeros(len(scores), np.intp), overlap)
+        passing = [
+            self._passing(level, confidence * confidence, *outputs[level :: len(self._levels)])
+            for level in range(len(self._levels))
+        ]
+        xyxy, points, squares = (np.concatenate(parts) for parts in zip(*passing, strict=True))
+        scores = np.sqrt(squares)
+        kept = _surest(xyxy, scores, overlap)
         return FaceCandidates(xyxy[kept], points[kept], scores[kept])
 
-    def _joined(self, outputs: Sequence[Tensor], kind: int) -> Tensor:
-        return np.concatenate([tensor[0] for tensor in outputs[kind * self._levels : (kind + 1) * self._levels]])
+    def _passing(
+        self, level: int, lowest: float, classes: Tensor, objects: Tensor, box: Tensor, points: Tensor
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Boxes, landmarks and squared scores of the cells of one stride that reach the squared score `lowest`.
+
+        Of most cells no more than the product is looked at. It is cut off at 0 and 1 only of those that pass: that
+        never raises the score of two positive numbers.
+        """
+        product = classes[0, :, 0] * objects[0, :, 0]
+        cells = np.flatnonzero(product >= lowest) if lowest > 0 else np.arange(len(product))
+        if not cells.size:
+            return NOTHING
+        squares = np.clip(classes[0, cells, 0], 0, 1) * np.clip(objects[0, cells, 0], 0, 1)
+        sure = squares >= lowest
+        if not sure.all():
+            cells, squares = cells[sure], squares[sure]
+        stride, corners = self._levels[level]
+        corner, taken = corners[cells], box[0, cells]
+        middle = (corner + taken[:, :2]) * stride
+        half = np.exp(np.minimum(taken[:, 2:], LARGEST_LOG)) * stride / 2
+        xyxy = np.concatenate([middle - half, middle + half], axis=1)
+        return xyxy, (points[0, cells].reshape(-1, 5, 2) + corner[:, None]) * stride, squares
+
+
+NOTHING = np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
+"""No boxes, landmarks and scores."""
+FEW = 32
+"""Up to so many candidates are compared one by one: with so few, numpy's calls would take most of the time."""
+
+
+def _surest(boxes: FloatArray, scores: FloatArray, overlap: float) -> Sequence[int] | npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression, as `nms` does it: which are kept, best first."""
+    if len(scores) > FEW:
+        return nms(boxes, scores, np.zeros(len(scores), np.intp), overlap)
+    rows = boxes.tolist()
+    kept: list[int] = []
+    for index in np.argsort(-scores, kind="stable").tolist():
+        if not any(_overlaps(rows[better], rows[index], overlap) for better in kept):
+            kept.append(index)
+    return kept
+
+
+def _overlaps(one: Sequence[float], other: Sequence[float], overlap: float) -> bool:
+    """Whether the IoU of two boxes is above `overlap`."""
+    x1, y1, x2, y2 = one
+    left, top, right, bottom = other
+    inter = max(0.0, min(x2, right) - max(x1, left)) * max(0.0, min(y2, bottom) - max(y1, top))
+    return inter > overlap * ((x2 - x1) * (y2 - y1) + (right - left) * (bottom - top) - inter)
 
 
 LARGEST_LOG = np.float32(8)
