@@ -65,8 +65,8 @@ def face_mesh(file: Path, asset: Asset) -> Draft:
         provenance=_provenance(file, asset),
         card=(
             f"# face-mesh\n\n{asset.about}. The file is its authors' ({asset.licence}), unchanged; `manifest.json` "
-            "tells the device how to read it.\n\nIt says where 468 points of one upright face are, and whether there is "
-            "a face at all. It recognises nobody. Points of a face that is covered or turned far away are guesses.\n"
+            "tells the device how to read it.\n\nIt says where 468 points of one upright face are, and whether there "
+            "is a face at all. It recognises nobody. Points of a face that is covered or turned far away are guesses.\n"
         ),
     )
 
