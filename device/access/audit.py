@@ -7,7 +7,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -254,6 +254,26 @@ def read(path: Path) -> Iterator[AuditRecord]:
         raise InputError(f"cannot read the access log {path}: {error}") from error
     except sqlite3.Error as error:
         raise InputError(f"{path} is damaged or no access log: {error}") from error
+
+
+@contextmanager
+def recorded(record: Callable[[str, Mapping[str, Any]], object], act: str, person: str, **more: Any) -> Iterator[None]:
+    """Write an administrator's act to a log before it is done and, where that fails, that it failed.
+
+    Args:
+        record: `Audit.append`.
+        act: `enrol`, `people.forget` …
+        person: the random id; empty where it is about several.
+        more: what else the record holds.
+    Raises:
+        InputError: the log cannot be written; then nothing is done.
+    """
+    record("admin", {"act": act, "person": person, **more})
+    try:
+        yield
+    except BaseException:
+        record("admin", {"act": act, "person": person, "failed": True})
+        raise
 
 
 def _typed(row: tuple[Any, ...]) -> AuditRecord:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from device.access.audit import recorded
 from device.access.enrolment import PhotoJudge, Refused
 from device.access.face_detector import FaceDetector
 from device.access.gallery import Gallery, checked_name
 from device.access.galleryrecords import Consent, Person
+from device.access.identification import needed_among
 from device.access.policy.rules import Rules
-from device.access.policy.thresholds import threshold
 from device.access.recognizer import Recognizer
-from device.access.registration import known_as, person_with, put, sift
+from device.access.registration import enter, known_as, sift
 from device.datatypes import Image
 
 
@@ -95,9 +96,9 @@ class PeopleDesk:
         """
         with self._lock:
             person = self._gallery.find(person_id)
-            self._record("admin", {"act": "people.forget", "person": person.id, "by": by})
-            self._gallery.forget(person.id)
-            return self._erase(person.name)
+            with recorded(self._record, "people.forget", person.id, by=by):
+                self._gallery.forget(person.id)
+                return self._erase(person.name)
 
     def enrol(self, name: str, photos: Iterable[Image], consent: str, by: str) -> Enrolment:
         """Enrol somebody new, or give somebody who is there more photos.
@@ -116,18 +117,21 @@ class PeopleDesk:
             known = known_as(self._gallery, name)
             judge = PhotoJudge(self._detector, self._recognizer, before=known.pictures if known else ())
             verdicts = (judge.look(str(number), photo) for number, photo in enumerate(photos, start=1))
-            sifted = sift(verdicts, self._gallery, known, self._recognizer, self._surely())
+            surely = needed_among(len(self._gallery.people()), self._rules).cosine
+            sifted = sift(verdicts, self._gallery, known, self._recognizer, surely)
             if sifted.shortage:
                 return Enrolment(None, len(sifted.accepted), _numbered(sifted.refused), sifted.shortage)
-            person = person_with(known, name, sifted.accepted, Consent(consent, self._wall(), f"page, by {by}"))
-            self._record("admin", {"act": "enrol", "person": person.id, "photos": len(sifted.accepted), "by": by})
-            person = put(self._gallery, known, person, sifted.accepted)
+            agreed = Consent(consent, self._wall(), f"page, by {by}")
+            count = len(sifted.accepted)
+            person = enter(
+                self._gallery,
+                known,
+                name,
+                sifted.accepted,
+                agreed,
+                lambda who: recorded(self._record, "enrol", who.id, photos=count, by=by),
+            )
         return Enrolment(_card(person), len(sifted.accepted), _numbered(sifted.refused), "")
-
-    def _surely(self) -> float:
-        """The similarity from which on the door takes a face for somebody. Raises InputError."""
-        people = len(self._gallery.people())
-        return threshold(self._rules.thresholds, self._rules.target_fmr, people).cosine
 
 
 def _numbered(refused: list[Refused]) -> tuple[tuple[int, str], ...]:

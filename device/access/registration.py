@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from device.access.enrolment import AGREE_FMR, Accepted, Refused, agreeing, others_than, png_of
@@ -79,6 +80,33 @@ def person_with(known: Person | None, name: str, accepted: list[Accepted], conse
     person = known or Person(new_id(), name, consent.at)
     pictures = (*person.pictures, *(photo.digest for photo in accepted))
     return replace(person, consents=(*person.consents, consent), pictures=pictures)
+
+
+def enter(
+    gallery: Gallery,
+    known: Person | None,
+    name: str,
+    accepted: list[Accepted],
+    consent: Consent,
+    recorded: Callable[[Person], AbstractContextManager[None]],
+) -> Person:
+    """Enrol somebody by the photos that count, or give them to who is there already: on record before it is done.
+
+    Args:
+        gallery: into which.
+        known: who has the name already, None for somebody new.
+        name: of somebody new.
+        accepted: photos that count, as many as are wanted.
+        consent: of this time.
+        recorded: opened while the gallery is changed; writes to the access log what is done.
+    Returns:
+        The person as the gallery now has them.
+    Raises:
+        InputError: the log or the gallery cannot be written, or somebody was quicker: nothing was kept.
+    """
+    person = person_with(known, name, accepted, consent)
+    with recorded(person):
+        return put(gallery, known, person, accepted)
 
 
 def put(gallery: Gallery, known: Person | None, person: Person, accepted: list[Accepted]) -> Person:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from device.access.face_detector import FaceDetector
     from device.access.gallery import Gallery
     from device.access.galleryrecords import Consent, Person
-    from device.access.policy.thresholds import Threshold
+    from device.access.policy.rules import Rules
     from device.access.recognizer import Recognizer
     from device.commands.enrolphotos import Judges, Verdict
 
@@ -71,15 +71,17 @@ def enrol(
     The exit code is 0 where, of everybody, at least three photos were accepted in all.
     """
     from device.access import facemodels
+    from device.access.identification import rules_for
 
     wanted = _who(name, paths, source, people)
     recognizer = facemodels.open_recognizer(model or file.model)
+    rules = rules_for(recognizer, file.target_fmr)
     finder = facemodels.open_detector(detector)
     consent = _consent(list(wanted), file, keep_crops, yes)
     gallery = file.enrol_with(recognizer.model_sha256)
-    enroller = _Enroller(gallery, file, recognizer, finder, min_size, consent, despite_alike)
+    enroller = _Enroller(gallery, file, recognizer, rules, finder, min_size, consent, despite_alike)
     complete = enroller.from_camera(name or "", source) if source else enroller.from_files(wanted)
-    _warn(gallery, recognizer, file.target_fmr)
+    _warn(gallery, recognizer, rules)
     ctx.exit(0 if complete else 1)
 
 
@@ -128,6 +130,7 @@ class _Enroller:
     gallery: Gallery
     file: GalleryFile
     recognizer: Recognizer
+    rules: Rules
     detector: FaceDetector
     min_size_px: int
     consent: Consent
@@ -180,9 +183,10 @@ class _Enroller:
     def _enrol(self, name: str, known: Person | None, judges: Judges, looked: Iterable[Verdict]) -> bool:
         """Enrol one person, and say what came of it."""
         from device.access.galleryrecords import LEAST_PHOTOS
-        from device.access.registration import person_with, put, sift
+        from device.access.identification import needed_among
+        from device.access.registration import enter, sift
 
-        surely = None if self.despite_alike else self._surely()
+        surely = None if self.despite_alike else needed_among(len(self.gallery.people()), self.rules).cosine
         sifted = sift(looked, self.gallery, known, self.recognizer, surely)
         for photo in sifted.refused:
             _say(f"refused: {photo.name}: {photo.reason}", err=True)
@@ -191,21 +195,25 @@ class _Enroller:
             return known.photos >= LEAST_PHOTOS
         if sifted.shortage:
             return _failed(name, sifted.shortage)
-        person = person_with(known, name, sifted.accepted, self.consent)
-        with self.file.recorded("enrol", person.id, photos=len(sifted.accepted)):
-            photos = put(self.gallery, known, person, sifted.accepted).photos
-        _say(f"{name}: {len(sifted.accepted)} photos accepted, {len(sifted.refused)} refused; {photos} in all")
+        count = len(sifted.accepted)
+        person = enter(
+            self.gallery,
+            known,
+            name,
+            sifted.accepted,
+            self.consent,
+            lambda who: self.file.recorded("enrol", who.id, photos=count),
+        )
+        _say(f"{name}: {count} photos accepted, {len(sifted.refused)} refused; {person.photos} in all")
         return True
 
-    def _surely(self) -> float:
-        """The similarity from which on the door takes a face for somebody."""
-        return _door_threshold(self.recognizer, self.file.target_fmr, len(self.gallery.people())).cosine
 
-
-def _warn(gallery: Gallery, recognizer: Recognizer, target_fmr: float) -> None:
+def _warn(gallery: Gallery, recognizer: Recognizer, rules: Rules) -> None:
     """Say where so many people need a rate of false matches that was never measured."""
+    from device.access.identification import needed_among
+
     count = len(gallery.people())
-    needed = _door_threshold(recognizer, target_fmr, count)
+    needed = needed_among(count, rules)
     if not needed.measured:
         lowest = recognizer.thresholds[-1][0]
         _say(
@@ -214,19 +222,6 @@ def _warn(gallery: Gallery, recognizer: Recognizer, target_fmr: float) -> None:
             "extrapolation, and strangers may get in more often than the target says",
             err=True,
         )
-
-
-def _door_threshold(recognizer: Recognizer, target_fmr: float, people: int) -> Threshold:
-    """What the door's policy asks of a face, in a gallery of so many. Raises InputError where nothing was measured."""
-    from device.access.policy.rules import Rules
-    from device.access.policy.thresholds import threshold
-    from device.errors import InputError
-
-    try:
-        rules = Rules(recognizer.thresholds, target_fmr)
-    except ValueError as error:
-        raise InputError(f"the thresholds of {recognizer.name} cannot be used: {error}") from None
-    return threshold(rules.thresholds, rules.target_fmr, people)
 
 
 def _failed(name: str, reason: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,16 +55,17 @@ class GalleryFile:
         Raises:
             InputError: the log cannot be written; then nothing is done.
         """
-        self.record(act, person, **more)
-        try:
+        from device.access.audit import recorded
+
+        with recorded(self._append, act, person, **more):
             yield
-        except BaseException:
-            self.record(act, person, failed=True)
-            raise
 
     def record(self, act: str, person: str, **more: Any) -> None:
         """Write an act upon the door's own gallery to its access log; a gallery that lies elsewhere, or whose storage
         has no log, is no door's. Raises InputError where it cannot be written."""
+        self._append("admin", {"act": act, "person": person, **more})
+
+    def _append(self, kind: str, body: Mapping[str, Any]) -> None:
         from device.access.audit import FILE, Audit
 
         folder = self.storage / AUDIT
@@ -72,7 +73,7 @@ class GalleryFile:
             return
         audit = Audit.open(folder)
         try:
-            audit.append("admin", {"act": act, "person": person, **more})
+            audit.append(kind, body)
         finally:
             audit.close()
 

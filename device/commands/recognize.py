@@ -68,7 +68,7 @@ def recognize(
     from device.access import facemodels
     from device.access.gallery import Gallery
     from device.access.gallerystore import absent
-    from device.access.policy.rules import Rules
+    from device.access.identification import rules_for
     from device.commands import inputs
     from device.commands.detect import progress
     from device.commands.save import Saver
@@ -80,7 +80,7 @@ def recognize(
         Gallery.open(file.path, file.key(), recognizer.model_sha256),
         facemodels.open_detector(detector, threads),
         recognizer,
-        Rules(thresholds=recognizer.thresholds, target_fmr=fmr),
+        rules_for(recognizer, fmr),
     )
     files = inputs.expand(paths, videos=True)
     failed = False
