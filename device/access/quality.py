@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -67,7 +69,14 @@ class Limits:
     sharpness: float = 0.012
 
 
-def assess(image: Image, face: Face, others: Sequence[Face], template: FloatArray, limits: Limits) -> Quality:
+def assess(
+    image: Image,
+    face: Face,
+    others: Sequence[Face],
+    template: FloatArray,
+    limits: Limits,
+    aligned: Image | None = None,
+) -> Quality:
     """Measure one face.
 
     Args:
@@ -76,10 +85,12 @@ def assess(image: Image, face: Face, others: Sequence[Face], template: FloatArra
         others: the other faces in it.
         template: of the detector, from `alignment.TEMPLATES`.
         limits: what is good enough.
+        aligned: what `align` makes of it, where that is at hand already.
     Raises:
         ValueError: landmarks without an orientation.
     """
-    grey = cv2.cvtColor(align(image, face.landmarks, template), cv2.COLOR_RGB2GRAY)
+    crop = align(image, face.landmarks, template) if aligned is None else aligned
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     inner = grey[INNER]
     (brightness,), (contrast,) = (values[0] for values in cv2.meanStdDev(inner))
     x1, y1, x2, y2 = face.xyxy
@@ -136,19 +147,19 @@ def estimate_pose(landmarks: npt.NDArray[np.floating]) -> Pose:
     Args:
         landmarks: 5x2, as of `Face`.
     """
-    left, right, nose, left_mouth, right_mouth = np.asarray(landmarks, np.float64) @ (1, 1j)
+    left, right, nose, left_mouth, right_mouth = (complex(x, y) for x, y in landmarks.tolist())
     across = right - left
-    roll = np.angle(across)
-    level = np.exp(-1j * roll)
+    roll = cmath.phase(across)
+    level = cmath.rect(1, -roll)
     eyes, mouth = (left + right) / 2 * level, (left_mouth + right_mouth) / 2 * level
     tip = nose * level
     width, height = max(abs(across), 1e-6), max((mouth - eyes).imag, 1e-6)
     # The line that joins eyes and mouth is the face's middle; at the nose's height it passes here.
     middle = eyes.real + (mouth.real - eyes.real) * NOSE_DOWN
-    yaw = np.arctan((tip.real - middle) / (width * NOSE_DEPTH))
+    yaw = math.atan((tip.real - middle) / (width * NOSE_DEPTH))
     lower = (tip.imag - eyes.imag) / height - NOSE_DOWN
-    pitch = np.arctan(lower * EYES_TO_MOUTH / NOSE_DEPTH)
-    return Pose(*(float(np.degrees(angle)) for angle in (yaw, pitch, roll)))
+    pitch = math.atan(lower * EYES_TO_MOUTH / NOSE_DEPTH)
+    return Pose(*(math.degrees(angle) for angle in (yaw, pitch, roll)))
 
 
 def measure_sharpness(grey: npt.NDArray[np.uint8]) -> float:
@@ -172,15 +183,24 @@ def _grid() -> npt.NDArray[np.float64]:
 
 
 GRID = _grid()
+CORNERS = GRID[[np.argmin(GRID @ (x, y, 0)) for x in (1, -1) for y in (1, -1)]]
+"""Of the grid."""
 
 
 def _outside(image: Image, face: Face, template: FloatArray) -> float:
     """Share of the aligned crop's inner part that lies beyond the picture."""
     height, width = image.shape[:2]
     inverse = cv2.invertAffineTransform(similarity(face.landmarks, template))
-    points = GRID @ inverse.T
-    inside = ((points >= -0.5) & (points <= [width - 0.5, height - 0.5])).all(axis=1)
+    if _within(CORNERS @ inverse.T, width, height).all():
+        return 0.0  # All that lies between them is within the picture, too.
+    inside = _within(GRID @ inverse.T, width, height)
     return float(1 - np.count_nonzero(inside) / len(inside))
+
+
+def _within(points: npt.NDArray[np.float64], width: int, height: int) -> npt.NDArray[np.bool_]:
+    """Which of the points (Nx2) lie on the picture's pixels."""
+    within = (points >= -0.5) & (points <= [width - 0.5, height - 0.5])
+    return np.asarray(within.all(axis=1), np.bool_)
 
 
 def _overlap(box: Box, others: Sequence[Box]) -> float:

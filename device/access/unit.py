@@ -204,14 +204,15 @@ class DoorUnit:
     def _closely(self, frame: Frame, look: _Look, others: Sequence[Face]) -> _Look:
         """Quality, liveness, embedding, match: each only where the one before lets it be of use."""
         eyes, track = self._eyes, look.track
-        face = track.face
-        quality: tuple[str, ...] = assess(frame.image, face, others, eyes.detector.template, eyes.limits).reasons
+        face, template = track.face, eyes.detector.template
+        aligned = align(frame.image, face.landmarks, template)
+        quality: tuple[str, ...] = assess(frame.image, face, others, template, eyes.limits, aligned).reasons
         asked = eyes.asks and bool(eyes.liveness.prompt(track.id)) and not set(quality) - {"turned away", "tilted"}
         settled = self._enforcer.settled(track.id)
         liveness = eyes.liveness.look(frame, track.id, face, others) if (not quality or asked) and not settled else None
         if quality:
             return replace(look, quality=quality, liveness=liveness)
-        embedding = eyes.recognizer.embed(align(frame.image, face.landmarks, eyes.detector.template))
+        embedding = eyes.recognizer.embed(aligned)
         known = self._tracker.recognise(track, embedding)
         if known.id != track.id:
             # Another face was swapped in: nothing of what the former has shown is its own.

@@ -64,7 +64,8 @@ def pixel_writer(info: TensorInfo, spec: InputSpec) -> PixelWriter:
     fill = _float_fill(spec) if info.dtype == np.float32 else _quantized_fill(info, spec)
 
     def write(square: Image, tensor: Tensor) -> None:
-        pixels = square[..., ::-1] if spec.color == "BGR" else square
+        # Swapped by OpenCV: numpy goes through reversed colours three at a time.
+        pixels = np.asarray(cv2.cvtColor(square, cv2.COLOR_RGB2BGR), np.uint8) if spec.color == "BGR" else square
         fill(pixels, tensor[0] if spec.layout == "NHWC" else tensor[0].transpose(1, 2, 0))
 
     return write
@@ -86,11 +87,12 @@ def _planes_writer(spec: InputSpec) -> PixelWriter:
     factors = [np.float32(1 / std) for std in spec.std]
     offsets = [np.float32(-mean / std) for mean, std in zip(spec.mean, spec.std, strict=True)]
 
+    planes = np.empty((3, spec.height, spec.width), np.uint8)
+    ordered = planes[::-1] if spec.color == "BGR" else planes
+
     def write(square: Image, tensor: Tensor) -> None:
-        planes = cv2.split(square)
-        for out, plane, factor, offset in zip(
-            tensor[0], planes[::-1] if spec.color == "BGR" else planes, factors, offsets, strict=True
-        ):
+        cv2.split(square, list(planes))
+        for out, plane, factor, offset in zip(tensor[0], ordered, factors, offsets, strict=True):
             np.copyto(out, plane)
             if factor != 1:
                 np.multiply(out, factor, out=out)
