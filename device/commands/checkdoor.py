@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def door_findings(config: Config, base: Path, running: str | None) -> Iterator[Finding]:
-    """Models, liveness, gallery, thresholds, access log, lock and clock, one after the other.
+    """Models, liveness, gallery, thresholds, access log, lock, its pin and clock, one after the other.
 
     Args:
         config: of the role `door`.
@@ -37,6 +37,7 @@ def door_findings(config: Config, base: Path, running: str | None) -> Iterator[F
         yield from _gallery(config, folder, recognizer)
     yield _audit(folder)
     yield _lock(config, running)
+    yield from _killed_keeper(config)
     yield from _trusted_clock(config)
 
 
@@ -140,6 +141,19 @@ def _lock(config: Config, running: str | None) -> Finding:
         return Finding("lock", False, fault)
     inputs = ", ".join(f"{name} {'open' if level else 'closed'}" for name, level in seen.items())
     return Finding("lock", True, f"GPIO {config.door.lock.pin} at rest{', ' + inputs if inputs else ''}")
+
+
+def _killed_keeper(config: Config) -> Iterator[Finding]:
+    """A lock that a killed keeper would leave released."""
+    from device.access.lock import outlives_its_keeper
+
+    if config.door.lock.driver == "gpio" and outlives_its_keeper():
+        yield Finding(
+            "lock's pin",
+            None,
+            "this kernel keeps a pin's level when the program that held it is killed, also that of a released lock: "
+            "put `dtparam=strict_gpiod` into /boot/firmware/config.txt and restart the machine",
+        )
 
 
 def _trusted_clock(config: Config) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from device.access.audit import FILE, read
 from device.datatypes import Image
+from device.errors import InputError
 from device.web.access import PAGE
 from tests.web.conftest import Site, csrf
 from tests.web.doorhouse import DoorHouse, data_url
@@ -198,6 +199,20 @@ def test_ok__forgotten_for_good_and_on_record(house: DoorHouse, admin: FlaskClie
     assert house.erased == [past[1]]
     assert admin_acts(house) == [{"act": "people.forget", "person": person_id, "by": "ana"}]
     assert forget_again(admin, person_id) == 404
+
+
+def test_fail__forgetting_that_failed_is_on_record_as_such(
+    house: DoorHouse, past: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_name: str) -> int:
+        raise InputError("events.db cannot be written: disk full")
+
+    monkeypatch.setattr(house, "_erase", refuse)
+    desk = house.sources().people
+    person_id = house.ids[past[0]]
+    with pytest.raises(InputError, match="disk full"):
+        desk.forget(person_id, "ana")
+    assert [act.get("failed", False) for act in admin_acts(house)] == [False, True]
 
 
 def forget_again(client: FlaskClient, person_id: str) -> int:
