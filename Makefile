@@ -54,7 +54,15 @@ space:
 	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ ! -e $(WORKSTATION) ] && [ "$$free" -lt 15 ]; then \
 	  echo "make test needs 15 GB free in $(ROOT) for the workstation environment; there are $$free GB. make test-device needs 2." >&2; exit 1; fi
 
-test: space test-device test-workstation ## everything: the device's tests, then those of export and training
+test: space face-models test-device test-workstation ## everything: the device's tests, then those of export and training
+
+# What a door sees with is others' weights: fetched, or converted by the workstation's environment; the device's tests try it.
+FACES = face_detection_yunet_2023mar.onnx face_detection_short_range.tflite face_landmark.tflite
+.PHONY: face-models
+face-models: $(DEVICE) $(WORKSTATION)
+	@.venv/bin/python -m export.weights $(FACES) > /dev/null || echo "not all face models can be had: tests that need them are skipped"
+	@[ -e .cache/bundles/minifasnet-v1se/manifest.json ] || .venv-workstation/bin/python -m export minifasnet > /dev/null \
+	  || echo "there are no liveness networks to try: tests that need them are skipped"
 
 test-device: debian $(DEVICE) $(DEV) ## the device's tests alone: no PyTorch, 2 GB
 	.venv-dev/bin/python -m pytest tests --ignore=tests/export --ignore=tests/training
