@@ -86,10 +86,11 @@ def _gallery(config: Config, folder: Path, recognizer: Recognizer) -> Iterator[F
     except SerenoError as error:
         yield Finding("gallery", False, str(error))
         return
+    if not count:
+        yield Finding("gallery", None, f"nobody is in {path}, so nobody is let in: `sereno enrol` adds people")
+        return
     needed = threshold(recognizer.thresholds, config.door.target_fmr, count)
-    yield Finding(
-        "gallery", True if count else None, f"{count} people, recognised from a similarity of {needed.cosine:.3f} on"
-    )
+    yield Finding("gallery", True, f"{count} people, recognised from a similarity of {needed.cosine:.3f} on")
     if not needed.measured:
         lowest = recognizer.thresholds[-1][0]
         yield Finding(
