@@ -183,7 +183,7 @@ def _releases(path: Path, journal: Path, *, asked: bool) -> str:
     if found.fault:
         raise InputError(f"{journal}: {found.fault}")
     older = f"; {found.older} from before this log" if found.older else ""
-    return f"{found.checked} releases of the lock, each by a grant on record{older}."
+    return f"Releases of the lock: {found.checked}, each by a grant on record{older}."
 
 
 def _anchors(anchor: str | None, config_path: Path | None) -> list[Head]:

@@ -208,7 +208,7 @@ def test_ok__verify_compares_the_keepers_journal(folder: Path) -> None:
     grant = list(read(folder / "audit.db"))[2]
     told = {"authorisation": grant.hash.hex(), "wall": grant.wall + 1, "monotonic": 5000.0, "boot": grant.boot}
     journal = released(folder, {"authorisation": "ab" * 32, "wall": 5.0}, told)
-    assert "1 releases of the lock, each by a grant on record; 1 from before this log." in run(folder, "verify").output
+    assert "Releases of the lock: 1, each by a grant on record; 1 from before this log." in run(folder, "verify").output
     assert run(folder, "verify", "--journal", journal).exit_code == 0
 
 
