@@ -64,45 +64,50 @@ class YuNetHeads:
         cells = [(manifest.input.height // s, manifest.input.width // s) for s in strides]
         expected = [(1, rows * columns, n) for n in (1, 1, 4, 10) for rows, columns in cells]
         _require(manifest, outputs, expected)
-        self._levels = [(np.float32(stride), _cells(*size)) for stride, size in zip(strides, cells, strict=True)]
+        self._levels = len(strides)
+        self._corner = np.concatenate([_cells(*size) for size in cells])
+        sizes = [rows * columns for rows, columns in cells]
+        self._stride = np.repeat(np.array(strides, np.float32), sizes)[:, None]
+        self._products = np.empty(sum(sizes), np.float32)
+        self._parts = np.split(self._products, np.cumsum(sizes)[:-1])
 
     def decode(self, outputs: Sequence[Tensor], confidence: float, overlap: float) -> FaceCandidates:
         """See `FaceHeads`."""
-        passing = [
-            self._passing(level, confidence * confidence, *outputs[level :: len(self._levels)])
-            for level in range(len(self._levels))
-        ]
-        xyxy, points, squares = (np.concatenate(parts) for parts in zip(*passing, strict=True))
+        classes, objects, boxes, landmarks = (
+            outputs[kind * self._levels : (kind + 1) * self._levels] for kind in range(4)
+        )
+        # Most cells are done with by their product alone. Cutting it off at 0 and 1 can only lower it.
+        for part, one, other in zip(self._parts, classes, objects, strict=True):
+            np.multiply(one[0, :, 0], other[0, :, 0], out=part)
+        lowest = confidence * confidence
+        passing = (self._products >= lowest).nonzero()[0] if lowest > 0 else np.arange(len(self._products))
+        squares = _limited(classes, passing)[:, 0] * _limited(objects, passing)[:, 0]
+        sure = squares >= lowest
+        if not sure.all():
+            passing, squares = passing[sure], squares[sure]
+        if not passing.size:
+            return FaceCandidates(np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), squares)
+        stride, corner, box = self._stride[passing], self._corner[passing], _joined(boxes)[passing]
+        middle = (corner + box[:, :2]) * stride
+        half = np.exp(np.minimum(box[:, 2:], LARGEST_LOG)) * stride / 2
+        xyxy = np.concatenate([middle - half, middle + half], axis=1)
+        points = (_joined(landmarks)[passing].reshape(-1, 5, 2) + corner[:, None]) * stride[:, None]
         scores = np.sqrt(squares)
         kept = _surest(xyxy, scores, overlap)
         return FaceCandidates(xyxy[kept], points[kept], scores[kept])
 
-    def _passing(
-        self, level: int, lowest: float, classes: Tensor, objects: Tensor, box: Tensor, points: Tensor
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Boxes, landmarks and squared scores of the cells of one stride that reach the squared score `lowest`.
 
-        Of most cells no more than the product is looked at. It is cut off at 0 and 1 only of those that pass: that
-        never raises the score of two positive numbers.
-        """
-        product = classes[0, :, 0] * objects[0, :, 0]
-        cells = np.flatnonzero(product >= lowest) if lowest > 0 else np.arange(len(product))
-        if not cells.size:
-            return NOTHING
-        squares = np.clip(classes[0, cells, 0], 0, 1) * np.clip(objects[0, cells, 0], 0, 1)
-        sure = squares >= lowest
-        if not sure.all():
-            cells, squares = cells[sure], squares[sure]
-        stride, corners = self._levels[level]
-        corner, taken = corners[cells], box[0, cells]
-        middle = (corner + taken[:, :2]) * stride
-        half = np.exp(np.minimum(taken[:, 2:], LARGEST_LOG)) * stride / 2
-        xyxy = np.concatenate([middle - half, middle + half], axis=1)
-        return xyxy, (points[0, cells].reshape(-1, 5, 2) + corner[:, None]) * stride, squares
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Outputs of all strides, 1xN_ixM each, one after the other: NxM."""
+    return np.concatenate([tensor[0] for tensor in tensors])
 
 
-NOTHING = np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
-"""No boxes, landmarks and scores."""
+def _limited(tensors: Sequence[Tensor], cells: npt.NDArray[np.intp]) -> Tensor:
+    """Those of some cells, cut off at 0 and 1."""
+    limited: Tensor = np.minimum(np.maximum(_joined(tensors)[cells], np.float32(0)), np.float32(1))
+    return limited
+
+
 FEW = 32
 """Up to so many candidates are compared one by one: with so few, numpy's calls would take most of the time."""
 
