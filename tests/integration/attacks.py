@@ -57,6 +57,7 @@ class Told:
     summed: int
     pulse: bool
     at_s: float
+    detail: str = ""
 
 
 @dataclass
@@ -247,6 +248,7 @@ def _told(body: dict[str, Any], pulse: bool, at_s: float) -> Told:
         summed=body["summed"],
         pulse=pulse,
         at_s=round(at_s, 2),
+        detail=body["detail"],
     )
 
 
