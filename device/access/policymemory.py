@@ -42,7 +42,7 @@ class PolicyMemory:
             raise InputError(f"cannot read {self._path}: {error.strerror}") from error
         try:
             record = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):  # Brackets in thousands are the latter.
             record = None
         if not isinstance(record, dict):
             log.error("%s is damaged: whoever wants in has to wait as if somebody had tried too often", self._path)

@@ -246,8 +246,9 @@ def test_fail__a_reboot_does_not_shorten_a_lockout(latch: Latch, visit: Visit) -
     again.audit.close()
 
 
-def test_fail__a_damaged_memory_is_distrusted(latch: Latch) -> None:
-    (latch.folder / FILE).write_bytes(b"{half")
+@pytest.mark.parametrize("content", [b"{half", b"[" * 60_000, b'{"strikes":' * 5_000])
+def test_fail__a_damaged_memory_is_distrusted(latch: Latch, content: bytes) -> None:
+    (latch.folder / FILE).write_bytes(content)
     assert PolicyMemory(latch.folder).load() == UNREADABLE
     again = Latch(latch.folder, latch.rules, latch.clock)
     assert reasons(Visit(again).look(5)) == ["locked_out"]

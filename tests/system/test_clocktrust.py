@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,4 +73,47 @@ def test_ok__once_synchronised_it_stays_trusted_and_is_asked_now_and_then(clock:
     assert told.trusted()
     client.answer = None
     clock.advance(10 * AGAIN_S)
+    assert told.trusted()
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+@pytest.mark.parametrize("answer", [False, None])
+def test_fail__set_by_hand_after_it_was_synchronised(
+    clock: FakeClock, tmp_path: Path, step_s: float, answer: bool | None
+) -> None:
+    client = NtpClient(True)
+    told = ClockTrust(clock, synchronized=client, rtc=tmp_path / "none", marker=tmp_path / "none")
+    assert told.trusted()
+    client.answer = answer
+    clock.step_wall(step_s)
+    assert not told.trusted()  # At once, not when it is next asked.
+    clock.advance(10 * AGAIN_S)
+    assert not told.trusted()
+    client.answer = True
+    clock.advance(AGAIN_S)
+    assert told.trusted()
+    client.answer = None
+    clock.advance(AGAIN_S)
+    assert told.trusted()
+
+
+def test_ok__set_by_the_time_server_itself(clock: FakeClock, tmp_path: Path) -> None:
+    told = ClockTrust(clock, synchronized=NtpClient(True), rtc=tmp_path / "none", marker=tmp_path / "none")
+    assert told.trusted()
+    clock.step_wall(3600.0)
+    assert told.trusted()
+
+
+def test_fail__an_old_mark_does_not_vouch_for_a_clock_that_was_set_since(clock: FakeClock, tmp_path: Path) -> None:
+    """systemd-timesyncd's file stays when somebody sets the clock; it is touched when the clock is synchronised."""
+    marker = tmp_path / "synchronized"
+    marker.touch()
+    os.utime(marker, (clock.wall(), clock.wall()))
+    told = ClockTrust(clock, synchronized=NtpClient(True), rtc=tmp_path / "none", marker=marker)
+    clock.advance(1800.0)
+    assert told.trusted()
+    clock.step_wall(-3600.0)
+    assert not told.trusted()
+    clock.advance(AGAIN_S)
+    os.utime(marker, (clock.wall(), clock.wall()))
     assert told.trusted()
