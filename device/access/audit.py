@@ -62,6 +62,7 @@ class Audit:
         self._clock = clock
         self._boot = boot
         self._lock = threading.Lock()
+        self._file = self._look()
 
     @classmethod
     def open(
@@ -116,11 +117,13 @@ class Audit:
             kind: decision, lock, admin, start, stop, fault …: a lower-case word.
             body: JSON; the person's random id under `person`, never a name.
         Raises:
-            AuditError: the record was not made durable, for whatever reason: disk full, I/O error, log locked.
+            AuditError: the record was not made durable, for whatever reason: disk full, I/O error, log locked, or its
+                file is not the one under this name any more.
             ValueError: the body is not one.
         """
         text = canonical(kind, body)
         with self._lock:
+            self._require_same_file()
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -133,7 +136,26 @@ class Audit:
                     raise
             except (sqlite3.Error, OSError) as error:
                 raise AuditError(f"cannot write the access log {self.path}: {error}") from error
+            self._require_same_file()  # A record that nobody finds proves nothing.
         return record
+
+    def _require_same_file(self) -> None:
+        """Raises AuditError where the path names no file any more, or another than the one that is open."""
+        if self._look() != self._file:
+            raise AuditError(
+                f"the access log {self.path} was deleted, moved or replaced while it was in use: "
+                "put it back, or start sereno again to begin a new log"
+            )
+
+    def _look(self) -> tuple[int, int] | None:
+        """Device and inode of what lies under the path; None for nothing."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AuditError(f"cannot find the access log {self.path}: {error.strerror}") from error
+        return status.st_dev, status.st_ino
 
     def _append_after(self, last: AuditRecord | None, kind: str, text: str) -> AuditRecord:
         wall_us, monotonic_us = round(self._clock.wall() * 1e6), round(self._clock.monotonic() * 1e6)

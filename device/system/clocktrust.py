@@ -11,8 +11,8 @@ RTC = Path("/sys/class/rtc/rtc0/since_epoch")
 EARLIEST = 1_760_000_000
 """Seconds since 1970 of a day in 2025: a hardware clock before that has lost its battery."""
 AGREE_S = 60.0
-"""The wall clock, set from the hardware clock at boot, is no further from it than this; nor is one that only drifts from
-where a time server had it."""
+"""The wall clock, set from the hardware clock at boot, is no further from it than this. Nor is one that only drifted
+since a time server set it."""
 AGAIN_S = 30.0
 """How long an answer holds."""
 

@@ -9,6 +9,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,43 @@ def test_ok__head_is_an_anchor(tmp_path: Path, clock: FakeClock) -> None:
 def test_fail__anchor_that_is_none(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (of JSON's, or of ours)
         Head.from_json(text)
+
+
+def away(path: Path) -> None:
+    path.rename(path.with_suffix(".old"))
+
+
+def replaced(path: Path) -> None:
+    path.rename(path.with_suffix(".old"))
+    Audit.open(path.parent, FakeClock()).close()
+
+
+@pytest.mark.parametrize("take", [Path.unlink, away, replaced])
+def test_fail__the_file_is_taken_away_while_it_is_in_use(
+    tmp_path: Path, clock: FakeClock, take: Callable[[Path], None]
+) -> None:
+    """SQLite would go on writing to a file that nobody finds."""
+    log = Audit.open(tmp_path, clock)
+    take(log.path)
+    for _ in range(2):
+        with pytest.raises(AuditError, match=r"the access log .*audit\.db was deleted, moved or replaced"):
+            log.append("decision", DECISION)
+    if not log.path.exists():
+        return
+    assert [record.kind for record in read(log.path)] == ["begin"]
+
+
+def test_fail__the_file_is_taken_away_during_the_commit(tmp_path: Path, clock: FakeClock) -> None:
+    log = Audit.open(tmp_path, clock)
+    log._connection.set_trace_callback(lambda statement: away(log.path) if statement == "COMMIT" else None)
+    with pytest.raises(AuditError, match="was deleted, moved or replaced"):
+        log.append("decision", DECISION)
+
+
+def test_ok__put_back_it_goes_on(tmp_path: Path, clock: FakeClock) -> None:
+    log = Audit.open(tmp_path, clock)
+    away(log.path)
+    with pytest.raises(AuditError):
+        log.append("decision", DECISION)
+    log.path.with_suffix(".old").rename(log.path)
+    assert log.append("decision", DECISION).seq == 2

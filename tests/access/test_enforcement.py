@@ -147,6 +147,16 @@ def test_fail__no_commit_no_unlock(latch: Latch, visit: Visit, monkeypatch: pyte
     assert latch.lock.pulses == [3.0]
 
 
+def test_fail__a_log_that_is_taken_away_lets_nobody_in(latch: Latch, visit: Visit) -> None:
+    latch.audit.path.unlink()
+    events = visit.look(5)
+    assert (latch.lock.pulses, reasons(events)) == ([], ["fault"])
+    assert "was deleted" in latch.enforcer.fault
+    latch.clock.advance(6.0)
+    visit.look(5, track=2)
+    assert latch.lock.pulses == []
+
+
 def test_fail__a_lockout_that_is_not_on_the_disk_lets_nobody_in(
     latch: Latch, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
