@@ -78,33 +78,37 @@ class DecisionLog:
     def _told(self, record: AuditRecord, names: Mapping[str, str]) -> AccessDecision:
         body = record.content
         granted = body.get("decision") == "granted"
+        reason = str(body.get("reason", ""))
+        moved = self._moved(record.seq) if granted else {}
+        if moved.get("state") == "refused":
+            granted, reason = False, "fault"
         person = str(body.get("person") or "")
         return AccessDecision(
             id=str(body.get("id", "")),
             wall=record.wall,
             camera=str(body.get("camera", "")),
             granted=granted,
-            reason=str(body.get("reason", "")),
+            reason=reason,
             person=person,
             name=names.get(person, ""),
             similarity=_number(body.get("similarity")),
             liveness=_number(body.get("liveness")),
             frames=int(body.get("frames") or 0),
-            lock_ms=self._lock_ms(record.seq) if granted else None,
+            lock_ms=_number(moved.get("lock_ms")),
             summed=int(body.get("summed") or 1),
             record=record.seq,
         )
 
-    def _lock_ms(self, seq: int) -> float | None:
-        """How long it took until the lock had moved by this decision; None where it did not."""
+    def _moved(self, seq: int) -> Mapping[str, Any]:
+        """What the log says of the lock's release by this decision; empty where it says nothing."""
         rows = self._rows(
             f"SELECT {COLUMNS} FROM record WHERE seq > ? AND seq <= ? AND kind = 'lock' ORDER BY seq", seq, seq + NEAR
         )
         for row in rows:
             body = AuditRecord(*row).content
-            if body.get("decision") == seq and body.get("state") == "unlocked":
-                return _number(body.get("lock_ms"))
-        return None
+            if body.get("decision") == seq and body.get("state") in ("unlocked", "refused"):
+                return body
+        return {}
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:

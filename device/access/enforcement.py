@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from device.access.audit import Audit, AuditError
 from device.access.auditrecord import AuditRecord
 from device.access.identification import accepts
 from device.access.inputs import Contact, DoorWatch, Inputs
-from device.access.lock import Lock, LockMovement
+from device.access.lock import Lock, LockError, LockMovement
 from device.access.policy.decision import Decision
 from device.access.policy.machine import close, decide
 from device.access.policy.observation import DoorFacts, Now, Observation
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 PROBE_S = 5.0
 """So often it is tried whether a log that took no records takes them again."""
+RELEASE_S = 1.0
+"""The lock is released so long after the look that decides, or not at all: who was before the door then may have left.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Enforcer:
         now: Now,
         unlock_s: float,
         versions: Mapping[str, str],
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take up what was kept of the last run, and put the lock to rest.
 
@@ -71,7 +75,7 @@ class Enforcer:
             now: the clocks at the start.
             unlock_s: how long the lock is released.
             versions: of program and models, for the records.
-            clock: seconds, for measuring.
+            clock: seconds, for measuring and for the deadline of a release: the keeper goes by the same one.
         Raises:
             InputError: the log or the memory cannot be read or written.
         """
@@ -83,6 +87,7 @@ class Enforcer:
         self._signs: DoorState | None = None
         self._decided: dict[str, int] = {}
         self._seen: Observation | None = None
+        self._by = -math.inf
         self._inviting = False
         self._new = True
         self.outcomes: dict[int, Outcome] = {}
@@ -105,11 +110,13 @@ class Enforcer:
             now: the clocks.
             started_s: when the frame came in, on `clock`.
         """
+        self._by = self._clock() + RELEASE_S
         self._seen = replace(seen, faces=())
         return [*self.tend(now), *self._judge(frame.camera, seen, now, started_s)]
 
     def tick(self, camera: str, now: Now) -> list[Event]:
         """No new frame came: time passes all the same, for the lock and for open attempts."""
+        self._by = self._clock() + RELEASE_S
         events = self.tend(now)
         if self._seen is not None and (self._state.tracks or self._state.sums):
             events += self._judge(camera, self._seen, now, self._clock())
@@ -230,19 +237,27 @@ class Enforcer:
             if decision.ended != "summary":
                 self._signals.show("denied")
             return [told, *self._head()]
-        return self._release(told, record, now, started_s)
+        return self._release(decision.track, told, record, now, started_s)
 
-    def _release(self, told: AccessDecision, record: AuditRecord, now: Now, started_s: float) -> list[Event]:
-        """The record is on the disk: now, and only now, the lock."""
+    def _release(
+        self, track: int, told: AccessDecision, record: AuditRecord, now: Now, started_s: float
+    ) -> list[Event]:
+        """The record is on the disk: now, and only now, the lock; unless that took too long."""
         authorisation = record.hash.hex()
         self._decided[authorisation] = record.seq
         try:
-            self._lock.unlock(self._unlock_s, authorisation)
+            over_s = self._clock() - self._by
+            if over_s > 0:
+                raise LockError(f"too late: the record was on the disk {RELEASE_S + over_s:.1f} s after the look")
+            self._lock.unlock(self._unlock_s, authorisation, self._by)
         except InputError as error:
             self._lock.rest()
             log.error("the lock does not move: %s", error)
+            del self._decided[authorisation]
+            self.outcomes[track] = Outcome(granted=False, reason="fault")
             self._append("lock", {"state": "refused", "decision": record.seq, "detail": str(error)[:500]}, now)
-            return [told, *self._head()]
+            self._signals.show("denied")
+            return [replace(told, granted=False, reason="fault"), *self._head()]
         lock_ms = round(1000 * (self._clock() - started_s), 1)
         body = {"state": "unlocked", "decision": record.seq, "seconds": self._unlock_s, "lock_ms": lock_ms}
         if self._append("lock", body, now) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import select
 import subprocess
@@ -141,12 +142,15 @@ class KeeperLink:
             return False
         return True
 
-    def release(self, seconds: float, authorisation: str, answer_s: float) -> str:
-        """Ask for a release and wait for the answer. Returns the refusal; empty where the lock has moved."""
+    def release(self, seconds: float, authorisation: str, answer_s: float, by: float = math.inf) -> str:
+        """Ask for a release and wait for the answer. Returns the refusal; empty where the lock has moved.
+
+        The keeper does it by the moment `by` of time.monotonic, or within `answer_s`, whichever is first, or never.
+        """
         if self.fault:
             return self.fault
         self._answers.clear()
-        by = time.monotonic() + answer_s
+        by = min(by, time.monotonic() + answer_s)
         if not self.send({"do": "unlock", "seconds": seconds, "authorisation": authorisation, "by": by}):
             return self.fault or "the keeper does not listen"
         self._wait(answer_s, lambda: bool(self._answers) or bool(self.fault))

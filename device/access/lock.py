@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,13 @@ class Lock(Protocol):
     def fault(self) -> str:
         """Why it is faulty, in one sentence; empty while it is not."""
 
-    def unlock(self, seconds: float, authorisation: str) -> None:
+    def unlock(self, seconds: float, authorisation: str, by: float = math.inf) -> None:
         """Release the lock for a time; returns when it has moved.
 
         Args:
             seconds: how long; the keeper's own bound may be less.
             authorisation: SHA-256 of the committed audit record (64 hexadecimal digits), good for one release.
+            by: not later than this, on time.monotonic's clock.
         Raises:
             LockError: it has not moved.
         """
@@ -94,9 +96,9 @@ class KeeperLock:
         """See Lock."""
         return self._link.fault
 
-    def unlock(self, seconds: float, authorisation: str) -> None:
+    def unlock(self, seconds: float, authorisation: str, by: float = math.inf) -> None:
         """See Lock."""
-        refusal = self._link.release(seconds, authorisation, ANSWER_S)
+        refusal = self._link.release(seconds, authorisation, ANSWER_S, by)
         if refusal:
             raise LockError(f"the lock was not released: {refusal}")
 
@@ -163,8 +165,10 @@ class FakeLock:
         self._expire()
         return "unlocked" if self._open else "locked"
 
-    def unlock(self, seconds: float, authorisation: str) -> None:
+    def unlock(self, seconds: float, authorisation: str, by: float = math.inf) -> None:
         """See Lock; refuses what a keeper refuses."""
+        if self._clock.monotonic() > by:
+            raise LockError("the lock was not released: it came too late")
         if self.fault or not authorisation or authorisation in self.authorisations or not seconds > 0:
             why = self.fault or (
                 "this audit record has released the lock before" if authorisation else "not authorised"

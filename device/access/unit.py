@@ -93,7 +93,7 @@ class DoorUnit:
         tracker: FaceTracker,
         enforcer: Enforcer,
         now: Callable[[Frame | None], Now],
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Put the parts together.
 

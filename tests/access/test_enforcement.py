@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from device.access.audit import AuditError, read
+from device.access.decisionlog import DecisionLog
+from device.access.enforcement import Outcome
 from device.access.inputs import InputState
 from device.access.lock import FakeLock, LockError
 from device.access.policy.observation import FaceView, FrameFacts, GalleryFacts, Observation, PersonRules
@@ -99,10 +102,10 @@ def test_ok__the_lock_moves_only_after_the_commit(tmp_path: Path, visit: Visit, 
     seen: list[str] = []
 
     class Spy(FakeLock):
-        def unlock(self, seconds: float, authorisation: str) -> None:
+        def unlock(self, seconds: float, authorisation: str, by: float = math.inf) -> None:
             seen.extend(record.hash.hex() for record in read(tmp_path / "audit" / "audit.db"))
             assert authorisation in seen
-            super().unlock(seconds, authorisation)
+            super().unlock(seconds, authorisation, by)
 
     latch.lock = Spy(latch.clock)
     latch.enforcer = latch.make()
@@ -170,16 +173,76 @@ def test_fail__a_lockout_that_is_not_on_the_disk_lets_nobody_in(
 
 def test_fail__a_lock_that_does_not_move_is_on_record(latch: Latch, visit: Visit) -> None:
     class Stuck(FakeLock):
-        def unlock(self, seconds: float, authorisation: str) -> None:
-            del seconds, authorisation
+        def unlock(self, seconds: float, authorisation: str, by: float = math.inf) -> None:
+            del seconds, authorisation, by
             raise LockError("the lock was not released: it came too late")
 
     latch.lock = Stuck(latch.clock)
     latch.enforcer = latch.make()
     events = visit.look(5)
-    assert [event.lock_ms for event in decisions(events)] == [None]
+    assert [(event.granted, event.reason, event.lock_ms) for event in decisions(events)] == [(False, "fault", None)]
+    assert latch.enforcer.outcomes[1] == Outcome(granted=False, reason="fault")
+    assert not latch.enforcer._decided
     assert not any(event.unlocked for event in events if isinstance(event, LockMoved))
     assert [record.content["state"] for record in latch.records("lock")] == ["refused"]
+
+
+def delay(latch: Latch, monkeypatch: pytest.MonkeyPatch, where: tuple[object, str], seconds: float) -> None:
+    """What the enforcer asks there takes so long, as with a busy disk or a process that was stopped meanwhile."""
+    genuine = getattr(*where)
+
+    def slow(*given: Any) -> Any:
+        answer = genuine(*given)
+        latch.clock.advance(seconds)
+        return answer
+
+    monkeypatch.setattr(*where, slow)
+
+
+@pytest.mark.parametrize("slow", ["record", "memory", "names"])
+def test_fail__a_decision_expires_while_the_disk_is_busy(
+    latch: Latch, visit: Visit, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    enforcer = latch.enforcer
+    where: dict[str, tuple[object, str]] = {
+        "record": (latch.audit, "append"),
+        "memory": (latch.memory, "keep"),
+        "names": (enforcer, "_names"),
+    }
+    visit.look(2)
+    delay(latch, monkeypatch, where[slow], 21.8)
+    [told] = decisions(visit.look(1))
+    monkeypatch.undo()
+    assert (told.granted, told.reason, told.lock_ms) == (False, "fault", None)
+    assert latch.lock.pulses == []
+    assert latch.signals.shown == ["denied"]
+    assert enforcer.outcomes[1] == Outcome(granted=False, reason="fault")
+    [record] = latch.records("lock")
+    assert (record.content["state"], record.content["decision"]) == ("refused", told.record)
+    assert record.content["detail"] == "too late: the record was on the disk 21.8 s after the look"
+    log = DecisionLog(latch.audit.path, dict)
+    [again] = log.recent(1)
+    log.close()
+    assert (again.granted, again.reason, again.lock_ms) == (False, "fault", None)
+
+
+def test_ok__the_keeper_is_told_until_when(latch: Latch, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second after the look, however much of it the record took."""
+    told: list[float] = []
+
+    class Spy(FakeLock):
+        def unlock(self, seconds: float, authorisation: str, by: float = math.inf) -> None:
+            told.append(by)
+            super().unlock(seconds, authorisation, by)
+
+    latch.lock = Spy(latch.clock)
+    latch.enforcer = latch.make()
+    visit.look(2)
+    look_s = latch.clock.monotonic()
+    delay(latch, monkeypatch, (latch.audit, "append"), 0.45)
+    [decision] = decisions(visit.look(1))
+    assert told == [look_s + 1.0]
+    assert (decision.granted, decision.lock_ms, latch.lock.pulses) == (True, 450.0, [3.0])
 
 
 def test_fail__a_movement_that_cannot_be_recorded_is_taken_back(

@@ -86,6 +86,15 @@ def test_ok__a_release_and_its_end(path: Path, opened: Callable[..., KeeperLink]
     assert levels(path) == [0, 1, 0]
 
 
+def test_fail__an_order_whose_time_is_over(path: Path, opened: Callable[..., KeeperLink]) -> None:
+    lock = KeeperLock(opened())
+    with pytest.raises(LockError, match="it came too late"):
+        lock.unlock(9, record("a"), time.monotonic() - 0.001)
+    assert (lock.state, levels(path)) == ("locked", [0])
+    lock.unlock(9, record("b"), time.monotonic() + 5)
+    assert lock.state == "unlocked"
+
+
 def test_ok__never_longer_than_the_bound(path: Path, opened: Callable[..., KeeperLink]) -> None:
     """Whatever it is told; and several in a row are one time that is bounded."""
     lock = KeeperLock(opened(max_unlock_s=1.5))
