@@ -15,6 +15,8 @@ from device.errors import InputError
 from device.publish.snapshots import file_name
 
 EVENTS = "events.db"
+ASIDE = f"{EVENTS}.damaged-*"
+"""What `device.publish.database` calls a file that it could not open."""
 SNAPSHOTS = "snapshots"
 TABLES = {"outbox": "seq", "event": "id", "state": "topic"}
 """Tables with a payload, and by what a row is found again."""
@@ -22,26 +24,33 @@ FIXED = frozenset({"id", "camera", "device", "type", "decision", "current_zones"
 """Values that are words of the configuration or the contract: nobody's name, even where somebody is called `Front`."""
 
 
-def erase(storage: Path, name: str) -> int:
+def erase(storage: Path, name: str, person: str = "") -> int:
     """Take a name out of every message and event that is kept, and remove the pictures of those events.
 
-    Works beside a daemon that runs: messages keep their numbers and are sent without the name.
+    Works beside a daemon that runs: messages keep their numbers and are sent without the name. Databases that were
+    damaged and set aside are deleted: what they hold cannot be told.
 
     Args:
         storage: the state folder.
         name: the person's.
+        person: the random id; under it a message may still have a name of before. Empty: not known.
     Returns:
         In how many messages and events it stood.
     Raises:
         InputError: the folder's database is busy, damaged or cannot be written.
     """
     path = storage / EVENTS
+    try:
+        for aside in storage.glob(ASIDE):
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"the name may still stand in {storage / ASIDE} ({error}): remove it") from None
     if not path.exists():
         return 0
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete=ON")
-            pictures, changed = _redact(connection, name)
+            pictures, changed = _redact(connection, name, person)
             for picture in pictures:
                 (storage / SNAPSHOTS / picture).unlink(missing_ok=True)
             purge(connection, path)
@@ -52,14 +61,14 @@ def erase(storage: Path, name: str) -> int:
     return changed
 
 
-def _redact(connection: sqlite3.Connection, name: str) -> tuple[list[str], int]:
+def _redact(connection: sqlite3.Connection, name: str, person: str) -> tuple[list[str], int]:
     """Rewrite the rows, in one transaction. Returns the file names of the pictures to remove, and how many rows."""
     pictures: list[str] = []
     changed = 0
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table, key, value, payload in _rows(connection):
-            cleared = without(payload, name)
+            cleared = without(payload, name, person)
             if cleared is None:
                 continue
             changed += 1
@@ -83,15 +92,26 @@ def _rows(connection: sqlite3.Connection) -> Iterator[tuple[str, str, Any, bytes
                 yield table, key, value, payload.encode() if isinstance(payload, str) else bytes(payload)
 
 
-def without(payload: bytes, name: str) -> Any:
-    """A JSON payload in which no free text holds `name` as a word; None where none did, or it is no JSON."""
+def without(payload: bytes, name: str, person: str = "") -> Any:
+    """A JSON payload in which no free text holds `name`, or another name beside the id `person`, as a word; None where
+    none did, or it is no JSON."""
     try:
         content = json.loads(payload)
     except ValueError:
         return None
-    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    names = {name, *(_names_of(content, person) if person else ())}
+    word = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?!\w)")
     cleared = _clear(content, word)
     return None if cleared == content else cleared
+
+
+def _names_of(value: Any, person: str) -> Iterator[str]:
+    """The names that a payload has for a person, by the id beside them."""
+    if isinstance(value, dict) and value.get("person") == person and isinstance(value.get("name"), str):
+        yield value["name"]
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _names_of(item, person)
 
 
 def _clear(value: Any, word: re.Pattern[str]) -> Any:

@@ -57,7 +57,7 @@ class PeopleDesk:
         recognizer: Recognizer,
         rules: Rules,
         record: Callable[[str, Mapping[str, Any]], object],
-        erase: Callable[[str], int],
+        erase: Callable[[str, str], int],
         wall: Callable[[], float] = time.time,
     ) -> None:
         """Put the parts together; gallery and models may be the door's own.
@@ -68,7 +68,8 @@ class PeopleDesk:
             recognizer: the gallery's model.
             rules: the door's: who looks like somebody else is told by them.
             record: writes to the access log, durably (`Audit.append`). Raises InputError.
-            erase: takes a name out of all messages and events that are kept, and says in how many it stood.
+            erase: takes a name, and whatever name stands beside the id, out of all messages and events that are kept,
+                and says in how many it stood.
             wall: seconds since 1970.
         """
         self._gallery, self._detector, self._recognizer, self._rules = gallery, detector, recognizer, rules
@@ -98,7 +99,7 @@ class PeopleDesk:
             person = self._gallery.find(person_id)
             with recorded(self._record, "people.forget", person.id, by=by):
                 self._gallery.forget(person.id)
-                return self._erase(person.name)
+                return self._erase(person.name, person.id)
 
     def enrol(self, name: str, photos: Iterable[Image], consent: str, by: str) -> Enrolment:
         """Enrol somebody new, or give somebody who is there more photos.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ class GalleryFile:
 
     @contextmanager
     def recorded(self, act: str, person: str, **more: Any) -> Iterator[None]:
-        """Write to the access log what is about to be done and, where that fails, that it failed.
+        """Write to the access log what is about to be done and, where that fails, that it failed. A gallery that lies
+        outside of the storage folder is no door's: nothing is written.
 
         Raises:
             InputError: the log cannot be written; then nothing is done.
@@ -60,28 +62,51 @@ class GalleryFile:
         with recorded(self._append, act, person, **more):
             yield
 
-    def record(self, act: str, person: str, **more: Any) -> None:
-        """Write an act upon the door's own gallery to its access log; a gallery that lies elsewhere, or whose storage
-        has no log, is no door's. Raises InputError where it cannot be written."""
-        self._append("admin", {"act": act, "person": person, **more})
-
     def _append(self, kind: str, body: Mapping[str, Any]) -> None:
-        from device.access.audit import FILE, Audit
-
-        folder = self.storage / AUDIT
-        if not self.path.absolute().is_relative_to(self.storage.absolute()) or not (folder / FILE).exists():
-            return
-        audit = Audit.open(folder)
-        try:
-            audit.append(kind, body)
-        finally:
-            audit.close()
+        if self.path.resolve().is_relative_to(self.storage.resolve()):
+            append(self.storage, kind, body)
 
     def enrol_with(self, model_sha256: str) -> Gallery:
         """Open it for a model, making it and its key where there is none. Raises InputError."""
         from device.access.gallery import Gallery
 
         return Gallery.open(self.path, self.key(create=True), model_sha256, create=True)
+
+
+def append(storage: Path, kind: str, body: Mapping[str, Any]) -> None:
+    """Write a record to the access log of a state folder, and make the log where there is none.
+
+    Root gives the log's files to the state folder's owner: a command of root's must not lock the daemon out.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    from device.access.audit import Audit
+
+    folder = storage / AUDIT
+    try:
+        audit = Audit.open(folder)
+        try:
+            audit.append(kind, body)
+        finally:
+            audit.close()
+    finally:
+        if os.geteuid() == 0:
+            _hand_over(folder, storage)
+
+
+def _hand_over(folder: Path, storage: Path) -> None:
+    """Give what root made in the log's folder to the owner of the state folder. Raises InputError."""
+    from device.errors import InputError
+
+    try:
+        owner = storage.stat()
+        for path in (folder, *folder.iterdir()):
+            made = path.lstat()
+            if made.st_uid == 0 != owner.st_uid and (path == folder or made.st_nlink == 1):
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    except OSError as error:
+        raise InputError(f"the access log in {folder} cannot be given to the owner of {storage}: {error}") from None
 
 
 model_option = click.option("--model", help="A bundle's folder or name, of task `embed`.  [default: sereno-arcface]")
@@ -117,11 +142,15 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def choose(gallery: Path | None, key_file: Path | None, config_path: Path | None) -> GalleryFile:
-    """The gallery that was named, or that of the storage folder. Raises ConfigError."""
+    """The gallery that was named, or that of the storage folder; of a named one that lies in a door's state folder that
+    folder is the storage. Raises ConfigError."""
     from device import configfile
 
     storage = configfile.storage_of(config_path)
     path = gallery or storage / NAME
+    folder = path.resolve().parent
+    if gallery is not None and ((folder / AUDIT).is_dir() or folder == configfile.SERVICE_STATE):
+        storage = folder
     if config_path is None:
         return GalleryFile(path, key_file, storage)
     door = configfile.load(config_path, secrets=False).door

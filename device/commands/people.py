@@ -138,15 +138,16 @@ def forget(name: str, file: GalleryFile) -> None:
     except InputError as error:
         if not file.path.exists():
             raise
-        person_id = name if re.fullmatch("[0-9a-f]{16}", name) else ""
+        # Whose record is damaged is forgotten by id. What nobody has for an id may be a name: it is not recorded.
+        gallery = file.look_after(repair=True)
+        person_id = name if gallery.store.rows("SELECT id FROM person WHERE id = ?", name) else ""
         missing = error
-    if person_id:
-        # Whose record is damaged is forgotten by id.
-        file.look_after(repair=True).forget(person_id)
-    cleared = erase(file.storage, known_as)
-    if missing is not None and not person_id and not cleared:
-        raise missing
-    file.record("people.forget", person_id)
+    with file.recorded("people.forget", person_id):
+        if person_id:
+            file.look_after(repair=True).forget(person_id)
+        cleared = erase(file.storage, known_as, person_id or name)
+        if missing is not None and not person_id and not cleared:
+            raise missing
     click.echo(f"{known_as} is forgotten." + (f" The name stood in {cleared} messages and events." if cleared else ""))
 
 

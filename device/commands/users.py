@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,6 +37,28 @@ def open_users(config_path: Path | None) -> UserStore:
     return UserStore(folder / "users.db")
 
 
+@contextmanager
+def recorded(config_path: Path | None, act: str, user: str, **more: Any) -> Iterator[None]:
+    """Write to a door's access log what is about to be done to its users and, where that fails, that it failed.
+
+    Raises:
+        InputError: the log cannot be written; then nothing is done.
+    """
+    from device import configfile
+    from device.access.audit import recorded as recorded_in
+    from device.commands.galleryfile import AUDIT, append
+
+    storage = configfile.storage_of(config_path)
+    named_door = config_path is not None and configfile.load(config_path, secrets=False).device.role == "door"
+    if not named_door and not (storage / AUDIT).is_dir():
+        yield
+        return
+    # A name that cannot be one is refused only after this.
+    shown = user.encode(errors="replace").decode()[:64]
+    with recorded_in(partial(append, storage), act, "", user=shown, **more):
+        yield
+
+
 @click.group()
 def users() -> None:
     """Who may see the page. There is no default password: the page stays closed until a user has one."""
@@ -60,7 +85,9 @@ stdin_option = click.option(
 def add(name: str, admin: bool, config_path: Path | None, password_stdin: bool) -> None:
     """Add a user and set the password."""
     store = open_users(config_path)
-    store.add(name, _ask_password(password_stdin), admin=admin)
+    password = _ask_password(password_stdin)
+    with recorded(config_path, "users.add", name, admin=admin):
+        store.add(name, password, admin=admin)
     click.echo(f"{name} can log in{' as an administrator' if store.is_admin(name) else ''}.")
 
 
@@ -70,7 +97,9 @@ def add(name: str, admin: bool, config_path: Path | None, password_stdin: bool) 
 @config_option
 def role(name: str, role: str, config_path: Path | None) -> None:
     """Make NAME an `admin`, who may add and forget the people of a door, or a `viewer`."""
-    open_users(config_path).set_role(name, role)
+    store = open_users(config_path)
+    with recorded(config_path, "users.role", name, role=role):
+        store.set_role(name, role)
     click.echo(f"{name} is {'an administrator' if role == 'admin' else 'a viewer'}.")
 
 
@@ -81,10 +110,12 @@ def role(name: str, role: str, config_path: Path | None) -> None:
 def passwd(name: str, config_path: Path | None, password_stdin: bool) -> None:
     """Set a password; makes the user where there is none of that NAME (default: admin). Open sessions end."""
     store = open_users(config_path)
-    if store.exists(name):
-        store.set_password(name, _ask_password(password_stdin))
-    else:
-        store.add(name, _ask_password(password_stdin))
+    password = _ask_password(password_stdin)
+    with recorded(config_path, "users.passwd", name):
+        if store.exists(name):
+            store.set_password(name, password)
+        else:
+            store.add(name, password)
     click.echo(f"{name} has a new password.")
 
 
@@ -102,7 +133,9 @@ def list_users(config_path: Path | None) -> None:
 @config_option
 def remove(name: str, config_path: Path | None) -> None:
     """Remove a user. Open sessions end."""
-    open_users(config_path).remove(name)
+    store = open_users(config_path)
+    with recorded(config_path, "users.remove", name):
+        store.remove(name)
     click.echo(f"{name} is gone.")
 
 

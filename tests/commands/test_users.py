@@ -7,6 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from device.__main__ import sereno as program
+from device.access.audit import read
 from device.errors import InputError
 
 PASSWORD = "lantern and keys\n"
@@ -16,6 +17,51 @@ def users(folder: Path, *arguments: str, given: str = PASSWORD) -> Result:
     config = folder / "sereno.yaml"
     config.write_text(f"device: {{role: camera}}\nstorage: {{path: {folder / 'state'}}}\n", "utf-8")
     return CliRunner().invoke(program, ["users", *arguments, "--config", str(config)], input=given)
+
+
+def test_ok__acts_upon_a_doors_users_are_on_record(tmp_path: Path) -> None:
+    door = tmp_path / "door.yaml"
+    door.write_text(
+        "device: {role: door}\ncameras: [{id: front, source: demo}]\ndoor: {lock: {driver: mock}}\n"
+        f"storage: {{path: {tmp_path / 'state'}}}\n",
+        "utf-8",
+    )
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(program, ["users", *arguments, "--config", str(door)], input=PASSWORD)
+
+    for arguments in (
+        ("add", "ana", "--password-stdin"),
+        ("add", "vera", "--admin", "--password-stdin"),
+        ("role", "vera", "viewer"),
+        ("passwd", "vera", "--password-stdin"),
+        ("remove", "vera"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 0, done.output
+    assert isinstance(run("add", "ana", "--password-stdin").exception, InputError)
+    log = tmp_path / "state" / "audit" / "audit.db"
+    acts = [record.content for record in read(log) if record.kind == "admin"]
+    assert acts == [
+        {"act": "users.add", "person": "", "user": "ana", "admin": False},
+        {"act": "users.add", "person": "", "user": "vera", "admin": True},
+        {"act": "users.role", "person": "", "user": "vera", "role": "viewer"},
+        {"act": "users.passwd", "person": "", "user": "vera"},
+        {"act": "users.remove", "person": "", "user": "vera"},
+        {"act": "users.add", "person": "", "user": "ana", "admin": False},
+        {"act": "users.add", "person": "", "failed": True},
+    ]
+    assert PASSWORD.strip().encode() not in log.read_bytes()
+    # Where it cannot be recorded it is not done.
+    log.parent.rename(tmp_path / "elsewhere")
+    log.parent.write_text("in the way")
+    assert isinstance(run("role", "ana", "viewer").exception, InputError)
+    assert roles(tmp_path) == {"ana": "admin"}
+
+
+def test_ok__a_camera_box_has_no_log(tmp_path: Path) -> None:
+    assert users(tmp_path, "add", "ana", "--password-stdin").exit_code == 0
+    assert not (tmp_path / "state" / "audit").exists()
 
 
 def roles(folder: Path) -> dict[str, str]:

@@ -100,7 +100,7 @@ class DoorHouse:
             board=self.board,
         )
 
-    def _erase(self, name: str) -> int:
+    def _erase(self, name: str, _person: str) -> int:
         self.erased.append(name)
         return 0
 

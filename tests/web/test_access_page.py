@@ -204,7 +204,7 @@ def test_ok__forgotten_for_good_and_on_record(house: DoorHouse, admin: FlaskClie
 def test_fail__forgetting_that_failed_is_on_record_as_such(
     house: DoorHouse, past: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_name: str) -> int:
+    def refuse(_name: str, _person: str) -> int:
         raise InputError("events.db cannot be written: disk full")
 
     monkeypatch.setattr(house, "_erase", refuse)
