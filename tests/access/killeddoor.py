@@ -1,4 +1,4 @@
-"""A door's daemon reduced to what must survive a kill: record, release, record; over and over, as fast as it goes."""
+"""A door's daemon reduced to what must survive a kill: strike, record, release, record; over and over, and fast."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from device.access.keeper.journal import entries
 from device.access.keeper.settings import KeeperSettings
 from device.access.keeperlink import KeeperLink
 from device.access.lock import KeeperLock, LockError
+from device.access.policymemory import PolicyMemory
 
 
 def replay(lock: KeeperLock, journal: Path) -> None:
@@ -33,11 +34,15 @@ def main(folder: Path, seed: int) -> None:
     lock = KeeperLock(KeeperLink(KeeperSettings(journal=journal, driver="mock", max_unlock_s=0.2, heartbeat_s=0.5)))
     assert lock.state == "locked", lock.fault
     replay(lock, journal)
-    audit.append("start", {})
+    memory = PolicyMemory(folder)
+    strikes = int((memory.load() or {"strikes": 0})["strikes"])
+    audit.append("start", {"strikes": strikes})
     print("ready", flush=True)
     while True:
         if dice.random() < 0.3:
-            audit.append("decision", {"decision": "denied", "reason": "unknown"})
+            strikes += 1
+            memory.keep({"strikes": strikes})
+            audit.append("decision", {"decision": "denied", "reason": "unknown", "strikes": strikes})
         record = audit.append("decision", {"decision": "granted", "reason": "match"})
         lock.unlock(dice.choice((0.01, 0.05, 5.0)), record.hash.hex())
         audit.append("lock", {"state": "unlocked", "decision": record.seq})

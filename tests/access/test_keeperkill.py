@@ -21,6 +21,7 @@ from device.access.auditverify import verify
 from device.access.keeper.journal import entries
 from device.access.keeper.settings import KeeperSettings
 from device.access.keeperlink import KeeperLink
+from device.access.policymemory import PolicyMemory
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("SERENO_KILLS", "20"))
@@ -82,6 +83,19 @@ def check_authorised(journal: Path, log: list[AuditRecord]) -> int:
     return len(used)
 
 
+def check_kept(folder: Path, log: list[AuditRecord]) -> int:
+    """No strike that is on record is forgotten, by a half-written file neither. Returns how many there are."""
+    kept = int((PolicyMemory(folder).load() or {"strikes": 0})["strikes"])
+    known = 0
+    for record in log:
+        if record.kind == "start":
+            # The kill may have come between the memory and the record.
+            assert known <= record.content["strikes"] <= known + 1
+        known = record.content.get("strikes", known)
+    assert known <= kept <= known + 1
+    return kept
+
+
 def test_ok__killed_again_and_again(tmp_path: Path) -> None:
     journal = tmp_path / "lock" / "journal.jsonl"
     anchors: list[Head] = []
@@ -95,6 +109,7 @@ def test_ok__killed_again_and_again(tmp_path: Path) -> None:
         raw = key.public_bytes_raw()
         anchors.append(Head(log[0].content["log"], log[-1].seq, log[-1].hash, log[-1].signature, raw))
         check_authorised(journal, log)
+        strikes = check_kept(tmp_path, log)
     # The next start ends what a killed keeper could not.
     KeeperLink(KeeperSettings(journal=journal, driver="mock")).close()
     count = check_authorised(journal, log)
@@ -113,7 +128,8 @@ def test_ok__killed_again_and_again(tmp_path: Path) -> None:
     assert levels[-1] == 0
     assert max(over) < SLACK_S
     assert count >= KILLS // 2
+    assert strikes >= KILLS // 4
     print(
         f"\n{KILLS} kills ({struck} with the keeper): {count} releases and extensions, {len(log)} records, "
-        f"ends {causes}, latest rest {1000 * max(over):.0f} ms after its bound"
+        f"{strikes} strikes, ends {causes}, latest rest {1000 * max(over):.0f} ms after its bound"
     )
