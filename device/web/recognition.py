@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from flask import Blueprint, abort, current_app, g, jsonify, render_template, session
+from flask import Blueprint, abort, current_app, g, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
 from device.web.auth import csrf_token
@@ -19,7 +19,9 @@ STRANGER = "Desconocido"
 """What pages built on `/reconocer` expect for a face that nobody knows."""
 UNKNOWN = "unknown"
 BURST, PER_S = 10, 2.0
-"""Pictures that one session or token may send at once, and each second after that."""
+"""Pictures that one user or token may send at once, and each second after that."""
+STEP_ADMIN, STEP = 0.01, 0.05
+"""Similarities are told in these steps: whoever hears each small change can paint a face that is taken for somebody."""
 TURN_S = 3.0
 """One picture is looked at at a time, so that the door itself is never kept waiting by more than one."""
 
@@ -41,17 +43,23 @@ def reconocer() -> ResponseReturnValue:
 @blueprint.post("/api/recognize")
 def recognize() -> ResponseReturnValue:
     """The same with boxes, similarities and what is wrong with the picture of a face."""
+    step = STEP_ADMIN if g.identity.admin else STEP
     faces = [
         {
             "xyxy": [round(value, 1) for value in face.xyxy],
             "name": face.name or UNKNOWN,
             "known": bool(face.name),
-            "similarity": None if face.similarity is None else round(face.similarity, 4),
+            "similarity": None if face.similarity is None else stepped(face.similarity, step),
             "quality": list(face.quality),
         }
         for face in _look()
     ]
     return jsonify(faces=faces)
+
+
+def stepped(similarity: float, step: float) -> float:
+    """The nearest whole number of steps, of 0.01 or more."""
+    return round(round(similarity / step) * step, 2)
 
 
 def _look() -> Sequence[RecognisedFace]:
@@ -71,6 +79,5 @@ def _look() -> Sequence[RecognisedFace]:
 
 
 def _who_asks() -> str:
-    """What the rate is counted by: a session, or a token's name."""
-    own = session.get("id") if g.identity.by == "session" else None
-    return f"session {own}" if own else f"token {g.identity.name}"
+    """What the rate is counted by: a user, in however many sessions, or a token's name."""
+    return f"{g.identity.by} {g.identity.name}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 from flask import abort, request
+from werkzeug.exceptions import BadRequest
 
 from device.datatypes import Image
 
@@ -36,6 +37,8 @@ def json_object() -> dict[str, Any]:
         body = request.get_json(silent=False)
     except RecursionError:
         abort(400, "the body is JSON that is nested too deeply")
+    except BadRequest:
+        abort(400, f"the body is no JSON: send {WANTED}")
     if not isinstance(body, dict):
         abort(400, f"the body must be a JSON object: {WANTED}")
     return body

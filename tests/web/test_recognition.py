@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from device.datatypes import Image
 from device.web import recognition
 from device.web.uploads import MAX_PICTURE_BODY, orientation, upright
-from tests.web.conftest import Site
+from tests.web.conftest import PASSWORD, Site, log_in
 from tests.web.doorhouse import DoorHouse, data_url, side_by_side
 
 ORIGIN = {"Origin": "http://localhost"}
@@ -64,6 +64,35 @@ def test_ok__program_gets_boxes(door: Site, bearer: dict[str, str], known: Known
     assert (theirs["name"], theirs["known"]) == ("unknown", False)
     assert ours["similarity"] > 0.4 > theirs["similarity"]
     assert ours["xyxy"][2] < picture.shape[1] / 2 + 60 < theirs["xyxy"][2]
+
+
+def test_ok__similarity_is_no_ladder(
+    door: Site, house: DoorHouse, vera: FlaskClient, admin: FlaskClient, bearer: dict[str, str], known: Known
+) -> None:
+    """Small changes of a picture move what a viewer or a token is told in steps of 0.05, or not at all."""
+    photo, exact, told = next(iter(known.values()))[3], [], {"vera": [], "admin": [], "token": []}
+    for strength in range(8):
+        picture = np.clip(photo.astype(int) + 3 * strength, 0, 255).astype(np.uint8)
+        [face] = house.sources().recognises.faces(simplejpeg.decode_jpeg(jpeg_bytes(picture), colorspace="RGB"))
+        assert face.similarity is not None
+        exact.append(face.similarity)
+        door.clock.now += 10
+        for who, client, headers in (
+            ("vera", vera, {}),
+            ("admin", admin, {}),
+            ("token", door.app.test_client(), bearer),
+        ):
+            [shown] = ask(client, data_url(picture), "/api/recognize", **headers).json["faces"]
+            told[who].append(shown["similarity"])
+    assert len(set(exact)) == len(exact)
+    assert told["vera"] == told["token"] == pytest.approx([round(value * 20) / 20 for value in exact])
+    assert told["admin"] == pytest.approx([round(value, 2) for value in exact])
+    assert len(set(told["vera"])) < len(exact) / 2
+    assert recognition.stepped(0.07, recognition.STEP) == 0.05
+
+
+def jpeg_bytes(picture: Image) -> bytes:
+    return base64.b64decode(data_url(picture).partition(",")[2])
 
 
 def test_ok__phone_photo_lies_on_its_side(vera: FlaskClient, known: Known) -> None:
@@ -156,9 +185,10 @@ def test_fail__bad_pictures(door: Site, vera: FlaskClient, path: str) -> None:
 
 @pytest.mark.parametrize("content", ['{"image": ', "", "[" * 100_000, "\xff\xfe"])
 def test_fail__wrong_json(vera: FlaskClient, content: str) -> None:
-    answer = vera.post("/reconocer", data=content, content_type="application/json", headers=ORIGIN)
-    assert answer.status_code == 400
-    assert answer.json["error"]
+    for path in ("/reconocer", "/api/recognize"):
+        answer = vera.post(path, data=content, content_type="application/json", headers=ORIGIN)
+        assert answer.status_code == 400
+        assert answer.json["error"].startswith(("the body is no JSON: send {", "the body is JSON that is nested"))
 
 
 @pytest.mark.parametrize(
@@ -192,6 +222,9 @@ def test_fail__too_often(door: Site, vera: FlaskClient, admin: FlaskClient) -> N
         assert ask(vera, "").status_code == 400
     answer = ask(vera, "")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    again = door.app.test_client()
+    log_in(again, "vera", PASSWORD)
+    assert ask(again, "").status_code == 429, "another session of the same user"
     assert ask(admin, "").status_code == 400
     door.clock.now += 1
     assert ask(vera, "").status_code == 400
