@@ -56,6 +56,10 @@ MOCK_PIN = 17
 """What the mock moves where no pin is named."""
 LIVENESS_OFF = "door.liveness is off: a photo of somebody who may come in opens this door"
 NO_LOCK = "door.lock.driver is mock: no lock is moved"
+RECORDING = (
+    "door.lock.driver is gpio, and the camera's source is, or may be, a recording: who is let in there moves the real "
+    "lock; mock moves none"
+)
 
 
 @dataclass(slots=True)
@@ -124,7 +128,7 @@ def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: b
     liveness = open_liveness(door.liveness, door.threads)
     for sentence in liveness.faults:
         log.error("%s", sentence)
-    warnings = warnings_of(door)
+    warnings = warnings_of(door, camera)
     for sentence in warnings:
         log.warning("%s", sentence)
     audit = Audit.open(folder / AUDIT)
@@ -192,10 +196,21 @@ class CheapLook:
         return [*self._motion.finish(self._last), *(self._tamper.finish(self._last) if self._tamper else ())]
 
 
-def warnings_of(door: settings.Door) -> list[str]:
+def warnings_of(door: settings.Door, camera: settings.Camera) -> list[str]:
     """What the owner must know of these settings, at the start, in `check` and on the page."""
-    asked = {LIVENESS_OFF: door.liveness == "off", NO_LOCK: door.lock.driver == "mock"}
+    asked = {
+        LIVENESS_OFF: door.liveness == "off",
+        NO_LOCK: door.lock.driver == "mock",
+        RECORDING: moves_by_recording(door, camera),
+    }
     return [sentence for sentence, holds in asked.items() if holds]
+
+
+def moves_by_recording(door: settings.Door, camera: settings.Camera) -> bool:
+    """Whether a real lock hangs on a file, a folder, or `demo`, which plays footage where there is no camera."""
+    source = camera.source
+    live = source == "picamera2" or source.isdecimal() or source.startswith("/dev/") or "://" in source
+    return door.lock.driver == "gpio" and not live
 
 
 def place_of(bundle: str | None, base: Path) -> str | None:

@@ -37,6 +37,7 @@ def door_findings(config: Config, base: Path, running: str | None) -> Iterator[F
         yield from _gallery(config, folder, recognizer)
     yield _audit(folder)
     yield _lock(config, running)
+    yield from _recording(config)
     yield from _killed_keeper(config)
     yield from _trusted_clock(config)
 
@@ -142,6 +143,13 @@ def _lock(config: Config, running: str | None) -> Finding:
         return Finding("lock", False, fault)
     inputs = ", ".join(f"{name} {'open' if level else 'closed'}" for name, level in seen.items())
     return Finding("lock", True, f"GPIO {config.door.lock.pin} at rest{', ' + inputs if inputs else ''}")
+
+
+def _recording(config: Config) -> Iterator[Finding]:
+    from device.door import RECORDING, moves_by_recording
+
+    if moves_by_recording(config.door, config.cameras[0]):
+        yield Finding("lock's source", None, RECORDING)
 
 
 def _killed_keeper(config: Config) -> Iterator[Finding]:

@@ -187,6 +187,19 @@ def test_fail__a_stranger_in_live_footage(tmp_path: Path, broker: Mosquitto, car
     assert pulses(config) == []
 
 
+def test_ok__a_recording_before_a_real_lock_is_told(tmp_path: Path, car: Path) -> None:
+    """No machine has such a chip, so nothing can be moved; it is told all the same, in `check` and at the start."""
+    words = "a recording: who is let in there moves the real lock"
+    gpio = {"driver": "gpio", "pin": 17, "chip": 64}
+    config = make_config(tmp_path, car, None, lock=gpio)
+    assert words in sereno("check", "--config", config, program=DEV).stdout
+    assert words in sereno("run", "--config", config, program=DEV).stderr
+    camera = make_config(tmp_path, Path("/dev/video99"), None, lock=gpio)
+    assert words not in sereno("check", "--config", camera, program=DEV).stdout
+    mock = make_config(tmp_path, car, None)
+    assert words not in sereno("check", "--config", mock, program=DEV).stdout
+
+
 def test_ok__liveness_off_says_so_wherever_it_is_asked(tmp_path: Path, talk: Path, speaker: Path) -> None:
     config = make_config(tmp_path, talk, None, liveness="off")
     enrol(config, "Speaker", speaker)
