@@ -20,11 +20,13 @@ from device.access.policy.rules import Rules
 from device.access.policymemory import FILE, UNREADABLE, PolicyMemory
 from device.datatypes import AccessDecision, AuditHead, DoorState, Event, Frame, Liveness, LockMoved, Match
 from device.errors import InputError
+from device.system.clocktrust import ClockTrust
 from tests.access.house import THRESHOLDS, Latch
 
 ANA = "00aa11bb22cc33dd"
 LIVE = Liveness("live", 0.9, "motion")
 SPOOF = Liveness("spoof", 0.1, "motion")
+ANY_TIME = PersonRules()
 
 
 class Visit:
@@ -42,13 +44,14 @@ class Visit:
         liveness: Liveness = LIVE,
         fault: str = "",
         faces: bool = True,
+        person: PersonRules = ANY_TIME,
     ) -> list[Event]:
         events: list[Event] = []
         for _ in range(frames):
             now = self.latch.now()
             self.index += 1
             match = Match(ANA, similarity, 0.1, 3)
-            face = FaceView(track, True, 10_000.0, (), match, liveness, PersonRules())
+            face = FaceView(track, True, 10_000.0, (), match, liveness, person)
             seen = Observation(
                 FrameFacts(self.index, now.monotonic_s, str(self.index)), (face,) * faces, GalleryFacts(3), fault=fault
             )
@@ -317,6 +320,20 @@ def test_fail__a_reboot_does_not_shorten_a_lockout(latch: Latch, visit: Visit) -
     again = Latch(latch.folder, latch.rules, clock, trusted=False, boot="the next start")
     assert reasons(Visit(again).look(5, track=7)) == ["locked_out"]
     again.audit.close()
+
+
+def test_fail__a_clock_that_was_set_back_opens_nothing_that_is_over(latch: Latch, visit: Visit, tmp_path: Path) -> None:
+    """Ana's time ended a minute ago; somebody sets the clock an hour back."""
+    answer, none = [True], tmp_path / "none"
+    trust = ClockTrust(latch.clock, synchronized=lambda: answer[0], rtc=none, marker=none)
+    until = PersonRules(valid_until=latch.clock.wall() - 60.0)
+    latch.trusted = trust.trusted()
+    assert reasons(visit.look(4, track=1, person=until)) == ["expired"]
+    answer[0] = False
+    latch.clock.step_wall(-3600.0)
+    latch.trusted = trust.trusted()
+    assert reasons(visit.look(4, track=2, person=until)) == ["clock"]
+    assert latch.lock.pulses == []
 
 
 @pytest.mark.parametrize("content", [b"{half", b"[" * 60_000, b'{"strikes":' * 5_000])
