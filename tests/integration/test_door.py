@@ -145,7 +145,8 @@ def test_ok__live_footage_of_somebody_who_is_known(tmp_path: Path, broker: Mosqu
     assert pulse["authorisation"] == granted.hash.hex()
     assert pulse["wall"] >= granted.wall
     # Within a second of the first good frame, which is about the first there is.
-    assert granted.wall - records[0].wall < 1.0 + 1.5
+    [start] = [record for record in records if record.kind == "start"]
+    assert granted.wall - start.wall < 1.0 + 1.5
     # The broker keeps the head of the log.
     anchor = subscriber.on(f"{ROOT}/door/audit")[-1]
     assert json.loads(anchor)["seq"] == records[-1].seq
