@@ -13,6 +13,7 @@ from typing import Any
 from device.access.gallerystore import BUSY_S, purge
 from device.errors import InputError
 from device.publish.snapshots import file_name
+from device.system.transactions import immediate
 
 EVENTS = "events.db"
 ASIDE = f"{EVENTS}.damaged-*"
@@ -65,8 +66,7 @@ def _redact(connection: sqlite3.Connection, name: str, person: str) -> tuple[lis
     """Rewrite the rows, in one transaction. Returns the file names of the pictures to remove, and how many rows."""
     pictures: list[str] = []
     changed = 0
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with immediate(connection):
         for table, key, value, payload in _rows(connection):
             cleared = without(payload, name, person)
             if cleared is None:
@@ -76,11 +76,6 @@ def _redact(connection: sqlite3.Connection, name: str, person: str) -> tuple[lis
             content = text if table == "event" else text.encode()
             connection.execute(f"UPDATE {table} SET payload = ? WHERE {key} = ?", (content, value))
             pictures += _picture_names(cleared)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return pictures, changed
 
 

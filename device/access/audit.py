@@ -19,6 +19,7 @@ from device.access import auditkey
 from device.access.auditrecord import GENESIS, AuditRecord, Head, canonical, digest
 from device.errors import InputError
 from device.system.clock import Clock, SystemClock
+from device.system.transactions import immediate
 
 FILE = "audit.db"
 COLUMNS = "seq, wall_us, monotonic_us, boot, kind, body, prev, hash, signature"
@@ -125,15 +126,8 @@ class Audit:
         with self._lock:
             self._require_same_file()
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    last = self._last()
-                    record = self._append_after(last, kind, text)
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                    raise
+                with immediate(self._connection):
+                    record = self._append_after(self._last(), kind, text)
             except (sqlite3.Error, OSError) as error:
                 raise AuditError(f"cannot write the access log {self.path}: {error}") from error
             self._require_same_file()  # A record that nobody finds proves nothing.

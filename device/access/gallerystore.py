@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from device.errors import InputError
+from device.system.transactions import immediate
 
 APPLICATION_ID = 0x53524E47
 """`SRNG`: what tells a gallery from any other SQLite file."""
@@ -131,15 +132,10 @@ class GalleryStore:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A write that happens as a whole, and is on the disk afterwards. Raises InputError where it cannot be."""
         with self.lock, self._sentences():
-            self._connection.execute("BEGIN IMMEDIATE")
             self._own += 1
             try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+                with immediate(self._connection):
+                    yield self._connection
             finally:
                 self._own += 1
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from device.publish.lock import cannot_write
+from device.system.transactions import immediate
 
 log = logging.getLogger(__name__)
 
@@ -120,16 +121,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A write that happens as a whole. Raises sqlite3.OperationalError where the disk is full or refuses."""
-        with self.lock:
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.connection
-                self.connection.execute("COMMIT")
-            except BaseException:
-                # A full disk may have ended the transaction already.
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
+        with self.lock, immediate(self.connection):
+            yield self.connection
 
     def remember_seq(self) -> None:
         """Never give out a number again that no row bears (its message was dropped before it could be written);
