@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -180,6 +180,30 @@ class CameraState:
     on: bool
     wall: float
     reason: str = ""
+
+
+AccessReason = Literal[
+    "recognised",
+    "fault",
+    "tampered",
+    "locked_out",
+    "liveness",
+    "identity_changed",
+    "not_yet_valid",
+    "expired",
+    "clock",
+    "schedule",
+    "several_people",
+    "door_open",
+    "stale",
+    "unknown",
+    "near_miss",
+    "ambiguous",
+    "unsteady",
+    "stopped",
+]
+"""Why a door decided as it did: the fixed set of docs/access-policy.md, in its order."""
+ACCESS_REASONS: tuple[AccessReason, ...] = get_args(AccessReason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
-from device.datatypes import AccessDecision
+from device.datatypes import ACCESS_REASONS, AccessDecision
 from device.errors import InputError
 from device.web.auth import csrf_token
 from device.web.doorsources import AccessFilter, People
@@ -27,27 +27,6 @@ PAGE = 50
 LIMIT_DEFAULT, LIMIT_MAX = 20, 200
 CSV_MAX = 50_000
 """Rows of a CSV; `sereno audit export` has no bound."""
-REASONS = (
-    "recognised",
-    "fault",
-    "tampered",
-    "locked_out",
-    "liveness",
-    "identity_changed",
-    "not_yet_valid",
-    "expired",
-    "clock",
-    "schedule",
-    "several_people",
-    "door_open",
-    "stale",
-    "unknown",
-    "near_miss",
-    "ambiguous",
-    "unsteady",
-    "stopped",
-)
-"""As docs/access-policy.md has them."""
 FILTERS = ("decision", "person", "reason", "from", "to")
 COLUMNS = (
     "time",
@@ -84,7 +63,7 @@ def page() -> ResponseReturnValue:
         older=found[PAGE - 1].record if len(found) > PAGE else None,
         first=before is None,
         names=_names(own.people),
-        reasons=REASONS,
+        reasons=ACCESS_REASONS,
         kept=kept,
     )
 
@@ -171,8 +150,8 @@ def _wanted() -> AccessFilter:
     decision, reason = request.args.get("decision", ""), request.args.get("reason", "")
     if decision not in ("", "granted", "denied"):
         abort(400, f"decision is {decision[:40]!r}; it must be granted or denied")
-    if reason and reason not in REASONS:
-        abort(400, f"there is no reason {reason[:40]!r}; there are {', '.join(REASONS)}")
+    if reason and reason not in ACCESS_REASONS:
+        abort(400, f"there is no reason {reason[:40]!r}; there are {', '.join(ACCESS_REASONS)}")
     wanted = AccessFilter(person=request.args.get("person", "")[:64], reason=reason)
     if decision:
         wanted = replace(wanted, granted=decision == "granted")

@@ -11,8 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from device.access.quality import Reason
-from device.datatypes import DoorAlarm
-from device.web.access import REASONS
+from device.datatypes import ACCESS_REASONS, DoorAlarm
 from device.web.language import Language
 from tests.web.conftest import PASSWORD, Site, csrf, log_in
 from tests.web.house import a_track, an_observation
@@ -69,7 +68,7 @@ def test_ok__reasons_are_those_of_the_policy(root: Path) -> None:
         [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
     ]
     table = {row[0].strip("`"): (row[-2], row[-1]) for row in rows}
-    assert set(table) == set(REASONS)
+    assert set(table) == set(ACCESS_REASONS)
     for reason, texts in table.items():
         assert (Language("en").texts[f"reason.{reason}"], Language("es").texts[f"reason.{reason}"]) == texts
 

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
+
+from device.datatypes import ACCESS_REASONS, AccessReason
 
 VERSION = 1
 """Of the rules that docs/access-policy.md lays down; it is part of each decision."""
 
-Reason = Literal[
-    "recognised",
-    "fault",
-    "tampered",
-    "locked_out",
-    "liveness",
-    "identity_changed",
-    "not_yet_valid",
-    "expired",
-    "clock",
-    "schedule",
-    "several_people",
-    "door_open",
-    "stale",
-    "unknown",
-    "near_miss",
-    "ambiguous",
-    "unsteady",
-    "stopped",
-]
-REASONS: tuple[Reason, ...] = get_args(Reason)
+Reason = AccessReason
+REASONS = ACCESS_REASONS
 
 SUMMED: frozenset[Reason] = frozenset({"unknown", "fault", "stale"})
 """Denials that say nothing of a person: their records are summed."""
