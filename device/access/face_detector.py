@@ -27,6 +27,8 @@ LFW's training people MobileFaceNet matched 94.5 % at FMR 1e-4 where YuNet had s
 in 320x320, 95.8 % in 640x640: it is at home at about 250 pixels."""
 UPRIGHT_DEG = 8.0
 """Up to so much the line of the eyes may lean."""
+MOST_FURTHER_DEG = 30.0
+"""A face may have leant by so much more, or less, in the frame before than it seems to lean at first sight."""
 MOST_LOOKS = 5
 """At one face."""
 MOST_NEAR = 8
@@ -90,7 +92,14 @@ class FaceDetector:
         self._near = NearSquare(manifest.input.width, manifest.input.height)
         self._lock = threading.Lock()
 
-    def detect(self, image: Image, *, confidence: float | None = None, thorough: bool = False) -> list[Face]:
+    def detect(
+        self,
+        image: Image,
+        *,
+        confidence: float | None = None,
+        thorough: bool = False,
+        before: Sequence[Face] = (),
+    ) -> list[Face]:
         """Find faces. Large, small and leaning ones are looked at again, from where landmarks are exact.
 
         Args:
@@ -98,6 +107,7 @@ class FaceDetector:
             confidence: lowest score, this once.
             thorough: search parts of the picture, too, for faces that are too small in the whole: down to about a
                 hundredth of its longer side. Takes some thirty times as long for a large photo.
+            before: of a video, the faces of the frame before: one that leant there is looked at turned at once.
         Returns:
             The largest first. Boxes are clipped to the picture; landmarks may lie beyond its edge.
         Raises:
@@ -112,7 +122,8 @@ class FaceDetector:
             if thorough:
                 # Among thousands of small patches some look like a face: from near they don't.
                 return [near for face in found if (near := self._nearer(image, face, lowest))]
-            return [self._nearer(image, face, lowest) or face for face in found[:MOST_NEAR]] + found[MOST_NEAR:]
+            near_ones = [self._nearer(image, face, lowest, _lean(face, before)) or face for face in found[:MOST_NEAR]]
+            return near_ones + found[MOST_NEAR:]
 
     def _search(self, image: Image, confidence: float, thorough: bool) -> list[Face]:
         """Faces of the whole picture and, if thorough, of its parts; those seen twice only once."""
@@ -125,11 +136,12 @@ class FaceDetector:
             faces += [face for face in small if _longer(face.xyxy) < view.side / 2 and _whole(face.xyxy, view, image)]
         return _once(faces, self._overlap)
 
-    def _nearer(self, image: Image, face: Face, confidence: float) -> Face | None:
+    def _nearer(self, image: Image, face: Face, confidence: float, lean_deg: float | None = None) -> Face | None:
         """The same face with exact landmarks: looked at again at the best size and, if it leans, upright.
 
         A face that leans by 30 degrees is found, but YuNet sets its landmarks as if it leant by ten: each look from
-        where it seems upright brings it nearer to being so.
+        where it seems upright brings it nearer to being so. `lean_deg` is where the first look is taken from, where
+        that is known.
         """
         height, width = image.shape[:2]
         sized = BEST_SIZE[0] <= _longer(face.xyxy) / max(width, height) <= BEST_SIZE[1]
@@ -138,9 +150,13 @@ class FaceDetector:
             roll_deg = _roll_deg(face.landmarks)
             if sized and abs(roll_deg - level_deg) <= UPRIGHT_DEG:
                 break
+            known_deg, lean_deg = lean_deg, None
+            roll_deg = roll_deg if known_deg is None else known_deg
             landmarks = self._look_level(image, face, roll_deg, confidence)
-            if landmarks is None:
+            if landmarks is None and known_deg is None:
                 return face if sized else None
+            if landmarks is None:
+                continue
             face, sized, level_deg = replace(face, landmarks=landmarks), True, roll_deg
         return face
 
@@ -233,6 +249,18 @@ def _roll_deg(landmarks: FloatArray) -> float:
     """How far the line of the eyes leans, clockwise."""
     x, y = (landmarks[1] - landmarks[0]).tolist()
     return math.degrees(math.atan2(y, x))
+
+
+def _lean(face: Face, before: Sequence[Face]) -> float | None:
+    """How far a face leant in the frame before; None where it was not there, or seems to lean otherwise now."""
+    there = [_roll_deg(other.landmarks) for other in before if _within(face.xyxy, other.xyxy)]
+    seems_deg = _roll_deg(face.landmarks)
+    return there[0] if len(there) == 1 and abs(there[0] - seems_deg) <= MOST_FURTHER_DEG else None
+
+
+def _within(box: Box, other: Box) -> bool:
+    """Whether the middle of one box lies in the other."""
+    return other[0] < (box[0] + box[2]) / 2 < other[2] and other[1] < (box[1] + box[3]) / 2 < other[3]
 
 
 def _longer(box: Box) -> float:

@@ -70,6 +70,11 @@ class FaceTracker:
         """Whether some face was seen a moment ago."""
         return bool(self._followed)
 
+    @property
+    def faces(self) -> list[Face]:
+        """Those that are followed, as they were last seen."""
+        return [one.track.face for one in self._followed.values()]
+
     def update(self, faces: Sequence[Face], now: float) -> list[FaceTrack]:
         """Take in the faces of one frame.
 

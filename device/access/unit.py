@@ -171,7 +171,7 @@ class DoorUnit:
 
     def _look(self, frame: Frame) -> list[_Look]:
         """Find the faces, follow them, and look closely at those whose turn it is."""
-        faces = self._eyes.detector.detect(frame.image)
+        faces = self._eyes.detector.detect(frame.image, before=self._tracker.faces)
         tracks = self._tracker.update(faces, frame.monotonic)
         self._forget(self._tracker.ended)
         height, width = frame.image.shape[:2]

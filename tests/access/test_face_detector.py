@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 
 from device.access.face_detector import FaceDetector
 from device.capture.pictures import read_picture
-from device.datatypes import Image
+from device.datatypes import Face, Image
 from device.errors import InputError
 from device.inference.interpreter import open_interpreter
 from device.inference.manifest import load_bundle
@@ -75,6 +76,30 @@ def test_ok__landmarks_of_a_face_that_leans(
     expected = known.landmarks @ turn[:, :2].T + turn[:, 2]
     apart = np.linalg.norm(found.landmarks - expected, axis=1)
     assert apart.max() < 0.25 * distance_of_eyes(known.landmarks)
+
+
+def test_ok__a_face_that_leant_in_the_frame_before_is_looked_at_once_and_as_exactly(
+    yunet: FaceDetector, face: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[float] = []
+    plain = yunet._run
+    monkeypatch.setattr(yunet, "_run", lambda square, confidence: runs.append(0) or plain(square, confidence))
+
+    def seen(degrees: float, *before: Face) -> tuple[Face, int]:
+        runs.clear()
+        turn = cv2.getRotationMatrix2D((88, 72), degrees, 1)
+        [found] = yunet.detect(cv2.warpAffine(face, turn, (176, 144)), before=before)
+        return found, len(runs)
+
+    (alone, cost), (same, less) = seen(-31), seen(-31, seen(-29)[0])
+    assert (cost, less) == (3, 2), "the whole picture, and from near"
+    assert np.abs(alone.landmarks - same.landmarks).max() < 0.05 * distance_of_eyes(alone.landmarks)
+    # What is known of another place, or is wrong by far, does no harm.
+    elsewhere = replace(alone, xyxy=(0.0, 0.0, 20.0, 20.0))
+    upside_down = replace(alone, landmarks=alone.landmarks[::-1].copy())
+    for wrong in (elsewhere, upside_down):
+        found, _ = seen(-31, wrong)
+        assert np.abs(alone.landmarks - found.landmarks).max() < 0.05 * distance_of_eyes(alone.landmarks)
 
 
 def test_ok__small_faces_of_a_large_photo_by_a_thorough_search(yunet: FaceDetector, face: Image) -> None:

@@ -241,7 +241,7 @@ def test_fail__a_mistake_of_the_program_is_a_denial_and_its_end(
     house.show(held((people[ANA][4], *MIDDLE), frames=3))
     assert house.latch.lock.state == "unlocked"
 
-    def wrong(*_: Any) -> None:
+    def wrong(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a mistake")
 
     monkeypatch.setattr(house.eyes.detector, "detect", wrong)
