@@ -11,20 +11,22 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 DEVICE := .venv/.ready
 DEV := .venv-dev/.ready
 WORKSTATION := .venv-workstation/.ready
+TEST_WORKSTATION := .venv-workstation/bin/python -m pytest tests/export tests/training
 TEST_PACKAGES := mosquitto mosquitto-clients chromium openssl systemd
 
-.PHONY: help run test test-device test-workstation test-systemd test-arm64 models export train-cnn train-transfer train-detector train-arcface train-distill bench lint docs lock install clean
+.PHONY: help environments run test test-device test-workstation test-systemd test-arm64 models export train-cnn train-transfer train-detector train-arcface train-distill bench lint docs lock install clean
 
 help: ## this list
 	@grep -E '^[a-z0-9 -]+:.*##' Makefile | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
 
-# An environment is what its lock file says, nothing else: hashes checked, no dependency resolved here.
+# An environment is what its lock file says, nothing else: hashes checked, no dependency resolved here, our own package built
+# with the setuptools of that file.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Sereno needs Python 3.11, 3.12 or 3.13; this is %d.%d. Name another with make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
 	@echo "setting up $(1) from requirements/$(2).txt"
 	@$(PYTHON) -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/$(2).txt
-	@$(1)/bin/python -m pip install --quiet --no-deps --editable .
+	@$(1)/bin/python -m pip install --quiet $(3) --no-deps --require-hashes --requirement requirements/$(2).txt
+	@$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(1)/.ready
 endef
 
@@ -34,11 +36,15 @@ $(DEVICE): requirements/demo.txt pyproject.toml
 $(DEV): requirements/dev.txt pyproject.toml
 	$(call environment,.venv-dev,dev)
 
+# Python compiles what is imported of these 8 GB; to compile all of it first takes a minute more.
 $(WORKSTATION): requirements/workstation.txt requirements/insightface.txt pyproject.toml
 	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ "$$free" -lt 15 ]; then \
 	  echo "the workstation environment (PyTorch, ultralytics, LiteRT converters) needs 15 GB free in $(ROOT); there are $$free GB" >&2; exit 1; fi
-	$(call environment,.venv-workstation,workstation)
-	@.venv-workstation/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/insightface.txt || { rm -f $@; exit 1; }
+	$(call environment,.venv-workstation,workstation,--no-compile)
+	@.venv-workstation/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes --requirement requirements/insightface.txt || { rm -f $@; exit 1; }
+
+# The largest first: `make -j2 environments` makes the others beside it.
+environments: $(WORKSTATION) $(DEVICE) $(DEV)
 
 run: $(DEVICE) ## the camera box on camera 0 or on footage; page on http://127.0.0.1:8080
 	@exec .venv/bin/sereno run --config config/demo.yaml
@@ -54,7 +60,18 @@ space:
 	@free=$$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9); if [ ! -e $(WORKSTATION) ] && [ "$$free" -lt 15 ]; then \
 	  echo "make test needs 15 GB free in $(ROOT) for the workstation environment; there are $$free GB. make test-device needs 2." >&2; exit 1; fi
 
-test: space face-models test-device test-workstation ## everything: the device's tests, then those of export and training
+# Each suite keeps about one core busy, so they run side by side. The device's has clocks to keep to, and goes first where
+# there is a core too few.
+test: space ## everything: the device's tests, and beside them those of export and training
+	@$(MAKE) --no-print-directory -j2 environments
+	@$(MAKE) --no-print-directory face-models
+	@mkdir -p build; : > $(BESIDE); $(MAKE) --no-print-directory -j2 test-device test-beside; failed=$$?; cat $(BESIDE); exit $$failed
+
+BESIDE := build/test-workstation.log
+.PHONY: test-beside
+test-beside: $(DEVICE) $(WORKSTATION)
+	@echo "the tests of export and training run meanwhile, and tell at the end: $(BESIDE)"
+	@nice -n 10 $(TEST_WORKSTATION) > $(BESIDE) 2>&1
 
 # What a door sees with is others' weights: fetched, or converted by the workstation's environment; the device's tests try it.
 FACES = face_detection_yunet_2023mar.onnx face_detection_short_range.tflite face_landmark.tflite
@@ -68,7 +85,7 @@ test-device: debian $(DEVICE) $(DEV) ## the device's tests alone: no PyTorch, 2 
 	.venv-dev/bin/python -m pytest tests --ignore=tests/export --ignore=tests/training
 
 test-workstation: $(DEVICE) $(WORKSTATION) ## the tests of export and training alone
-	.venv-workstation/bin/python -m pytest tests/export tests/training
+	$(TEST_WORKSTATION)
 
 test-systemd: $(DEV) ## boot a Debian with systemd and put the sandboxed service through its life (root, debootstrap)
 	.venv-dev/bin/python -m tests.systemd.boot $(ARGS)
