@@ -27,7 +27,7 @@ COMMANDS = {
     "capture": ("capture", "Face crops of a person from a camera or a video, for a dataset."),
     "enrol": ("enrol", "Teach the door who somebody is, from photos."),
     "people": ("people", "Who the door knows: list, forget, export."),
-    "audit": ("audit", "Who came to the door: show, verify or export the access log."),
+    "audit": ("audit", "Who came to the door: show, verify, export or begin the access log."),
     "models": ("models", "List and verify model bundles."),
     "config": ("config", "Show the effective configuration, or its schema."),
     "users": ("users", "Who may see the page."),

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from device.access import auditkey
+from device.access.auditmemory import BEGIN, AuditMemory
 from device.access.auditrecord import GENESIS, AuditRecord, Head, canonical, digest
 from device.errors import InputError
 from device.system.clock import Clock, SystemClock
@@ -64,38 +65,51 @@ class Audit:
         self._boot = boot
         self._lock = threading.Lock()
         self._file = self._look()
+        self._memory = AuditMemory(path.parent)
+        self._name = ""
 
     @classmethod
     def open(
-        cls, folder: Path, clock: Clock | None = None, key: str | bytes | None = None, boot: str | None = None
+        cls,
+        folder: Path,
+        clock: Clock | None = None,
+        key: str | bytes | None = None,
+        boot: str | None = None,
+        *,
+        anew: Mapping[str, Any] | None = None,
     ) -> Audit:
-        """Open the log of a folder for appending; make it, and a key, where there is none.
+        """Open the log of a folder for appending; make it, and a key, where there never was one.
 
         Args:
             folder: holds audit.db, audit.pub and, where the key comes from nowhere else, audit.key (mode 0400).
             clock: the machine's where None.
             key: Ed25519 private key (PEM); by default systemd's credential `audit-key`, else the file's.
             boot: what this start of the machine is called; the kernel's word where None.
+            anew: begin a log also where there was one that is gone; what its first record says besides.
         Raises:
-            AuditError: it cannot be written to, is damaged, its last record does not verify with the key, or the key
-                of a log that has records is missing.
+            AuditError: it cannot be written to, is damaged, is gone or older than `AuditMemory` knows, its last record
+                does not verify with the key, or the key of a log that has records is missing.
         """
         try:
+            if anew is None and not (folder / FILE).exists():
+                _require_none(folder)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone(folder):
-                return cls._open(folder, clock or SystemClock(), key, boot or boot_id())
+                return cls._open(folder, clock or SystemClock(), key, boot or boot_id(), anew)
         except OSError as error:
             raise AuditError(f"cannot write the access log in {folder}: {error.strerror}") from error
         except sqlite3.Error as error:
-            raise AuditError(f"cannot open the access log {folder / FILE}: {error}") from error
+            raise AuditError(f"cannot open the access log {folder / FILE}: {error}; {BEGIN}") from error
 
     @classmethod
-    def _open(cls, folder: Path, clock: Clock, key: str | bytes | None, boot: str) -> Audit:
+    def _open(
+        cls, folder: Path, clock: Clock, key: str | bytes | None, boot: str, anew: Mapping[str, Any] | None
+    ) -> Audit:
         connection = connect(folder / FILE)
         try:
             audit = cls(connection, folder / FILE, _key_of(connection, folder, key), clock, boot)
             auditkey.write_public(folder, audit.public_key)
-            audit._begin()
+            audit._begin(anew)
         except InputError as error:
             connection.close()
             raise error if isinstance(error, AuditError) else AuditError(str(error)) from error
@@ -131,6 +145,7 @@ class Audit:
             except (sqlite3.Error, OSError) as error:
                 raise AuditError(f"cannot write the access log {self.path}: {error}") from error
             self._require_same_file()  # A record that nobody finds proves nothing.
+            self._memory.keep(self._head_of(record))
         return record
 
     def _require_same_file(self) -> None:
@@ -138,7 +153,7 @@ class Audit:
         if self._look() != self._file:
             raise AuditError(
                 f"the access log {self.path} was deleted, moved or replaced while it was in use: "
-                "put it back, or start sereno again to begin a new log"
+                f"put it back, or stop sereno: {BEGIN}"
             )
 
     def _look(self) -> tuple[int, int] | None:
@@ -183,12 +198,15 @@ class Audit:
         row = self._connection.execute(f"SELECT {COLUMNS} FROM record ORDER BY seq DESC LIMIT 1").fetchone()
         return AuditRecord(*row) if row else None
 
-    def _begin(self) -> None:
-        """Name a new log; look whether the end of an old one is genuine."""
+    def _begin(self, anew: Mapping[str, Any] | None) -> None:
+        """Name a new log; look whether the end of an old one is genuine, and no older than it was."""
         last = self._last()
         if last is None:
+            if anew is None:
+                _require_none(self.path.parent)
+            self._name = secrets.token_hex(16)
             raw = auditkey.public_bytes(self.public_key).hex()
-            self.append("begin", {"log": secrets.token_hex(16), "public_key": raw})
+            self.append("begin", {**(anew or {}), "log": self._name, "public_key": raw})
             auditkey.sync_folder(self.path.parent)
             return
         try:
@@ -199,8 +217,28 @@ class Audit:
         if not genuine:
             raise AuditError(
                 f"the last record of the access log {self.path} was changed, or another key signed it: "
-                "`sereno audit verify` says where; move the folder aside to begin a new log"
+                f"`sereno audit verify` says where; {BEGIN}"
             )
+        self._require_no_older(last)
+        self._name = self.head().log
+        self._memory.keep(self._head_of(last))
+
+    def _require_no_older(self, last: AuditRecord) -> None:
+        """Raises AuditError where the record that is remembered is not in the log."""
+        kept = self._memory.head()
+        if kept is None:
+            return
+        found = self._connection.execute("SELECT hash FROM record WHERE seq = ?", (kept.seq,)).fetchone()
+        if found is None or found[0] != kept.hash:
+            raise AuditError(
+                f"the access log {self.path} ends with record {last.seq}, and is not the one whose record {kept.seq} "
+                f"{self._memory.path} remembers: its end was cut off, or an older copy or another log put there; put "
+                f"the newest back, or {BEGIN}"
+            )
+
+    def _head_of(self, record: AuditRecord) -> Head:
+        public = auditkey.public_bytes(self.public_key)
+        return Head(self._name, record.seq, record.hash, record.signature, public)
 
     def head(self) -> Head:
         """The last record, for the anchor. Raises AuditError."""
@@ -219,6 +257,16 @@ class Audit:
         """Close the file. Harmless when repeated."""
         with self._lock:
             self._connection.close()
+
+
+def _require_none(folder: Path) -> None:
+    """Raises AuditError where something tells of a log that is not in the folder any more."""
+    try:
+        lost = AuditMemory(folder).lost(folder)
+    except InputError as error:
+        raise AuditError(str(error)) from error
+    if lost:
+        raise AuditError(lost)
 
 
 @contextmanager
@@ -308,8 +356,7 @@ def _key_of(connection: sqlite3.Connection, folder: Path, pem: str | bytes | Non
         return key
     if connection.execute("SELECT 1 FROM record LIMIT 1").fetchone():
         raise AuditError(
-            f"the key of the access log, {folder / auditkey.KEY_FILE}, is missing: put it back, "
-            "or move the folder aside to begin a new log"
+            f"the key of the access log, {folder / auditkey.KEY_FILE}, is missing: put it back, or {BEGIN}"
         )
     return auditkey.make_key(folder)
 

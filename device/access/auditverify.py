@@ -14,6 +14,8 @@ from device.access.auditrecord import GENESIS, AuditRecord, Head
 from device.errors import InputError
 
 Tampering = Literal["edited", "removed", "inserted", "reordered", "truncated", "rolled-back", "replaced"]
+BY_ANCHOR: tuple[Tampering, ...] = ("truncated", "rolled-back", "replaced")
+"""What only a head that was kept tells."""
 MISSING = 1000
 """So many records may have been removed, and the gap closed, while the number that one bore is still found out."""
 Records = Callable[[], Iterable[AuditRecord]]

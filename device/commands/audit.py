@@ -142,21 +142,27 @@ def verify(folder: Path, config_path: Path | None, anchor: str | None, key: Path
     """Say whether the log is what was written: else which record is the first bad one, and what was done.
 
     Exit code 1 for a log that was tampered with. Without an anchor a log whose end was cut off, or an older copy that
-    was put back, looks like a good one. A lock that was released without a grant on record is told, too.
+    was put back, is told by the head that is remembered beside the log's folder alone: whoever could change the one
+    could change the other. A lock that was released without a grant on record is told, too.
     """
     from device.access.audit import FILE, read
     from device.access.auditkey import PUBLIC_FILE, read_public
+    from device.access.auditmemory import AuditMemory
+    from device.access.auditverify import BY_ANCHOR
     from device.access.auditverify import verify as check
 
     anchors = _anchors(anchor, config_path)
     path = folder / FILE
+    memory = AuditMemory(folder)
     if not path.is_file():
-        raise InputError(f"there is no access log {path}")
-    verdict = check(lambda: read(path), read_public(key or folder / PUBLIC_FILE), anchors)
+        raise InputError(memory.lost(folder) or f"there is no access log {path}")
+    kept = memory.head()
+    verdict = check(lambda: read(path), read_public(key or folder / PUBLIC_FILE), [*anchors, *([kept] if kept else [])])
     if verdict.finding:
         finding = verdict.finding
+        by = f" ({memory.path} remembers record {kept.seq})" if kept and finding.how in BY_ANCHOR else ""
         raise InputError(
-            f"the access log {path} was tampered with: {finding.how} at record {finding.seq}: {finding.detail}"
+            f"the access log {path} was tampered with: {finding.how} at record {finding.seq}: {finding.detail}{by}"
         )
     moved = _releases(path, journal or folder.parent / "lock" / "journal.jsonl", asked=journal is not None)
     said = f"{verdict.records} records, each signed and in its place"
@@ -250,3 +256,30 @@ def head(folder: Path, config_path: Path | None) -> None:
         raise InputError(f"the access log {folder / FILE} is empty")
     raw = public_bytes(read_public(folder / PUBLIC_FILE))
     click.echo(Head(str(first.content.get("log", "")), last.seq, last.hash, last.signature, raw).to_json())
+
+
+@audit.command()
+@log_options
+@click.option("--why", required=True, help="One sentence for the record, without the name of a person of the door.")
+def begin(folder: Path, config_path: Path | None, why: str) -> None:
+    """Begin a new log, of a door that is stopped: because the old one is lost or damaged, or long enough.
+
+    The old one is set aside, beside the new one, whose first record says why, and which was the last record known of
+    the old one. Put it back from a copy instead where there is one.
+    """
+    from device.access.auditrenewal import begin_anew
+    from device.commands.galleryfile import hand_over
+    from device.publish.lock import holder
+
+    del config_path
+    if not why.strip() or not why.isprintable():
+        raise ConfigError("--why must say, in one sentence, why a new log is begun")
+    running = holder(folder.parent)
+    if running is not None:
+        raise InputError(f"the door is at work, as process {running}: stop it before a new log is begun")
+    try:
+        aside = begin_anew(folder, why.strip()[:500])
+    finally:
+        hand_over(folder)
+    where = f"; the old one lies in {aside}" if aside else ""
+    click.echo(f"A new access log begins in {folder}{where}.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import shutil
 import sys
 import tempfile
@@ -62,10 +60,13 @@ def check(ctx: click.Context, config_path: Path) -> None:
 
 def findings(config: Config, path: Path) -> Iterator[Finding]:
     """Try one thing after another; each is told as soon as it is known."""
+    from device import configfile
+    from device.publish.lock import holder
+
     base = path.parent
     yield Finding("config", True, str(path))
     yield _try("storage", lambda: _storage(config, base))
-    running = _running(config, base)
+    running = holder(configfile.storage_path(config, base))
     if running is not None:
         yield Finding("running", None, f"already, as process {running}: what it holds may be busy below")
     if config.device.role == "door":
@@ -102,23 +103,6 @@ def _storage(config: Config, base: Path) -> str:
     except OSError as error:
         raise cannot_write(folder, error) from None
     return f"{folder}, {shutil.disk_usage(folder).free // 2**20} MB free"
-
-
-def _running(config: Config, base: Path) -> str | None:
-    """The process that holds the state folder; None where none does. Leaves the lock's file as it is."""
-    from device.configfile import storage_path
-
-    try:
-        lock = os.open(storage_path(config, base) / "sereno.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-    finally:
-        os.close(lock)
-    return None
 
 
 def _model(config: Config, base: Path) -> str:

@@ -34,8 +34,8 @@ def door_findings(config: Config, base: Path, running: str | None) -> Iterator[F
         yield Finding("models", False, str(error))
     yield from _liveness(config)
     if recognizer is not None:
-        yield from _gallery(config, folder, recognizer)
-    yield _audit(folder)
+        yield from people(config, folder, recognizer)
+    yield access_log(folder)
     yield _lock(config, running)
     yield from _recording(config)
     yield from _killed_keeper(config)
@@ -70,13 +70,21 @@ def _liveness(config: Config) -> Iterator[Finding]:
         yield Finding("liveness", True, mode)
 
 
-def _gallery(config: Config, folder: Path, recognizer: Recognizer) -> Iterator[Finding]:
+def people(config: Config, folder: Path, recognizer: Recognizer) -> Iterator[Finding]:
+    """As a start would find the gallery, and whether its size asks for more than was measured of the model."""
     from device.access.gallery import Gallery
-    from device.access.gallerykey import find_key
+    from device.access.gallerykey import find_key, key_file
     from device.access.policy.thresholds import threshold
     from device.door import GALLERY
 
     path = folder / GALLERY
+    if not path.exists() and key_file(path).exists():
+        gone = (
+            f"{path} is gone, but its key {key_file(path)} is there: put it back from a copy, or `sereno people "
+            "import` an export; a start makes an empty one, and nobody is let in"
+        )
+        yield Finding("gallery", False, gone)
+        return
     if not path.exists():
         yield Finding("gallery", None, f"{path} is not there yet: `sereno enrol` makes it; nobody is known")
         return
@@ -103,22 +111,33 @@ def _gallery(config: Config, folder: Path, recognizer: Recognizer) -> Iterator[F
         )
 
 
-def _audit(folder: Path) -> Finding:
+def access_log(folder: Path) -> Finding:
+    """As a start would find the log, and all of its records."""
+    from device.access import auditkey
     from device.access.audit import FILE, read
-    from device.access.auditkey import PUBLIC_FILE, read_public
+    from device.access.auditmemory import BEGIN, AuditMemory
     from device.access.auditverify import verify
     from device.door import AUDIT
 
     log = folder / AUDIT
-    if not (log / FILE).exists():
-        return Finding("access log", None, f"{log} holds none yet: the first start makes it")
     try:
-        verdict = verify(lambda: read(log / FILE), read_public(log / PUBLIC_FILE))
+        memory = AuditMemory(log)
+        if not (log / FILE).exists():
+            lost = memory.lost(log)
+            return Finding(
+                "access log", False if lost else None, lost or f"{log} holds none yet: the first start makes it"
+            )
+        key = auditkey.credential() or auditkey.read_key(log)
+        if key is None:
+            lacking = f"its key {log / auditkey.KEY_FILE} is missing, so nobody is let in: put it back, or {BEGIN}"
+            return Finding("access log", False, lacking)
+        kept = memory.head()
+        verdict = verify(lambda: read(log / FILE), key.public_key(), [kept] if kept else [])
     except SerenoError as error:
         return Finding("access log", False, str(error))
     if verdict.finding is not None:
         bad = verdict.finding
-        return Finding("access log", False, f"record {bad.seq} was {bad.how}: {bad.detail}")
+        return Finding("access log", False, f"record {bad.seq} was {bad.how}: {bad.detail}; {BEGIN}")
     return Finding("access log", True, f"{verdict.records} records, each signed and in its place")
 
 

@@ -91,17 +91,27 @@ def append(storage: Path, kind: str, body: Mapping[str, Any]) -> None:
         finally:
             audit.close()
     finally:
-        if os.geteuid() == 0:
-            _hand_over(folder, storage)
+        hand_over(folder)
 
 
-def _hand_over(folder: Path, storage: Path) -> None:
-    """Give what root made in the log's folder to the owner of the state folder. Raises InputError."""
+def is_door(storage: Path) -> bool:
+    """Whether a state folder is, or was, a door's."""
+    from device.access.auditmemory import AuditMemory
+
+    return (storage / AUDIT).is_dir() or AuditMemory(storage / AUDIT).path.exists()
+
+
+def hand_over(folder: Path) -> None:
+    """Give what root made of the log in `folder` to the owner of the state folder around it. Raises InputError."""
+    from device.access.auditmemory import AuditMemory
     from device.errors import InputError
 
+    if os.geteuid() != 0 or not folder.exists():
+        return
+    storage, memory = folder.parent, AuditMemory(folder).path
     try:
         owner = storage.stat()
-        for path in (folder, *folder.iterdir()):
+        for path in (folder, *folder.iterdir(), *([memory] if memory.exists() else [])):
             made = path.lstat()
             if made.st_uid == 0 != owner.st_uid and (path == folder or made.st_nlink == 1):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -149,7 +159,7 @@ def choose(gallery: Path | None, key_file: Path | None, config_path: Path | None
     storage = configfile.storage_of(config_path)
     path = gallery or storage / NAME
     folder = path.resolve().parent
-    if gallery is not None and ((folder / AUDIT).is_dir() or folder == configfile.SERVICE_STATE):
+    if gallery is not None and (is_door(folder) or folder == configfile.SERVICE_STATE):
         storage = folder
     if config_path is None:
         return GalleryFile(path, key_file, storage)

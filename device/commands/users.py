@@ -46,11 +46,11 @@ def recorded(config_path: Path | None, act: str, user: str, **more: Any) -> Iter
     """
     from device import configfile
     from device.access.audit import recorded as recorded_in
-    from device.commands.galleryfile import AUDIT, append
+    from device.commands.galleryfile import append, is_door
 
     storage = configfile.storage_of(config_path)
     named_door = config_path is not None and configfile.load(config_path, secrets=False).device.role == "door"
-    if not named_door and not (storage / AUDIT).is_dir():
+    if not named_door and not is_door(storage):
         yield
         return
     # A name that cannot be one is refused only after this.

@@ -49,6 +49,21 @@ class FolderLock:
             self._fd = -1
 
 
+def holder(folder: Path) -> str | None:
+    """The process that holds a state folder; None where none does. Leaves the lock's file as it is."""
+    try:
+        lock = os.open(folder / "sereno.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(lock)
+    return None
+
+
 def cannot_write(folder: Path, error: OSError | str) -> InputError:
     """The sentence for a storage folder that refuses."""
     reason = error.strerror if isinstance(error, OSError) else error

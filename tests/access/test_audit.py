@@ -265,7 +265,7 @@ def away(path: Path) -> None:
 
 def replaced(path: Path) -> None:
     path.rename(path.with_suffix(".old"))
-    Audit.open(path.parent, FakeClock()).close()
+    Audit.open(path.parent, FakeClock(), anew={}).close()
 
 
 @pytest.mark.parametrize("take", [Path.unlink, away, replaced])

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from device.access.audit import Audit, read
+from device.access.auditmemory import AuditMemory
 from device.access.auditverifier import digest
 from device.access.gallery import Gallery
 from device.access.gallerykey import find_key
@@ -173,6 +174,8 @@ def test_ok__verify_with_an_anchor(folder: Path, tmp_path: Path) -> None:
     anchor.write_text(run(folder, "head").output)
     assert "agrees with the anchor of record 5" in run(folder, "verify", "--anchor", anchor).output
     spoil(folder, "DELETE FROM record WHERE seq > 3")
+    assert "audit.head remembers record 5" in refusal(run(folder, "verify"))
+    AuditMemory(folder).path.unlink()
     assert run(folder, "verify").exit_code == 0
     assert "truncated at record 4" in refusal(run(folder, "verify", "--anchor", anchor))
 

@@ -280,6 +280,26 @@ def test_fail__a_full_disk_lets_nobody_in_without_a_record(
     assert done.returncode == 0 or "sereno: " in done.stderr
 
 
+def test_fail__a_log_that_was_taken_away_while_the_door_was_stopped(tmp_path: Path, talk: Path) -> None:
+    """It begins no new one in silence; with a new one, begun on record, it is a door again."""
+    config = make_config(tmp_path, talk, None, liveness="off")
+    once = ("run", "--config", config, "--max-frames", "1")
+    assert sereno(*once, program=DEV).returncode == 0
+    audit = tmp_path / "state" / "audit"
+    audit.rename(tmp_path / "loot")
+    for command in (once, ("check", "--config", config)):
+        done = sereno(*command, program=DEV)
+        assert done.returncode == 1
+        assert "the access log in" in done.stderr + done.stdout
+        assert "`sereno audit begin` begins a new one, on record" in done.stderr + done.stdout
+        assert not audit.exists()
+    assert sereno("audit", "begin", "--why", "stolen", "--config", config, program=DEV).returncode == 0
+    assert sereno(*once, program=DEV).returncode == 0
+    first, second, *_ = read(audit / "audit.db")
+    assert (first.content["detail"], first.content["after_seq"]) == ("stolen", 3)
+    assert second.kind == "start"
+
+
 @pytest.mark.parametrize(
     ("door", "words"),
     [
