@@ -164,7 +164,10 @@ def state_message(topics: Topics, event: CameraState) -> Message:
 
 
 def access_message(topics: Topics, seq: int, decision: AccessDecision, *, named: bool) -> Message:
-    """One decision at the door. `person` is the gallery's random id; `named` adds the name."""
+    """One decision at the door. `person` is the gallery's random id; `named` adds the name.
+
+    Similarity and liveness are told to two digits: finer ones would tell, try by try, how to come nearer to a grant.
+    """
     body: Payload = {
         "seq": seq,
         "id": decision.id,
@@ -173,8 +176,8 @@ def access_message(topics: Topics, seq: int, decision: AccessDecision, *, named:
         "decision": "granted" if decision.granted else "denied",
         "person": decision.person or None,
         "reason": decision.reason,
-        "similarity": _rounded(decision.similarity, 4),
-        "liveness": _rounded(decision.liveness, 4),
+        "similarity": _rounded(decision.similarity, 2),
+        "liveness": _rounded(decision.liveness, 2),
         "frames": decision.frames,
         "lock_ms": _rounded(decision.lock_ms, 1),
         "summed": decision.summed,

@@ -117,7 +117,7 @@ def _names(people: People) -> dict[str, str]:
 
 
 def as_json(decision: AccessDecision) -> dict[str, Any]:
-    """A decision with the field names of MQTT's `door/access`, and the name."""
+    """A decision with the field names of MQTT's `door/access`, and the name; its numbers as coarse as there."""
     return {
         "id": decision.id,
         "record": decision.record,
@@ -127,8 +127,8 @@ def as_json(decision: AccessDecision) -> dict[str, Any]:
         "reason": decision.reason,
         "person": decision.person or None,
         "name": decision.name or None,
-        "similarity": decision.similarity,
-        "liveness": decision.liveness,
+        "similarity": None if decision.similarity is None else round(decision.similarity, 2),
+        "liveness": None if decision.liveness is None else round(decision.liveness, 2),
         "frames": decision.frames,
         "lock_ms": decision.lock_ms,
         "summed": decision.summed,

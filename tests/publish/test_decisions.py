@@ -132,7 +132,7 @@ def test_ok__a_decision_as_the_contract_has_it() -> None:
         "decision": "granted",
         "person": "00aa11bb22cc33dd",
         "reason": "recognised",
-        "similarity": 0.8123,
+        "similarity": 0.81,
         "liveness": None,
         "frames": 3,
         "lock_ms": 41.3,

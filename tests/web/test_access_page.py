@@ -111,6 +111,18 @@ def test_ok__program_reads_what_mqtt_tells(
     assert visitor.get("/api/access").status_code == 401
 
 
+def test_ok__numbers_are_no_ladder(house: DoorHouse, vera: FlaskClient, ana: FlaskClient) -> None:
+    """Small changes of a similarity would tell, try by try, how to come nearer; the log itself has every digit."""
+    house.decide(False, "unknown", similarity=0.712345)
+    assert '"similarity":0.712345' in list(read(house.audit.path))[-1].body
+    for client in (vera, ana):
+        assert client.get("/api/access").json["decisions"][0]["similarity"] == 0.71
+        for address in ("/api/access", "/access", "/access.csv"):
+            text = client.get(address).text
+            assert "0.71" in text
+            assert "0.71234" not in text
+
+
 def test_ok__pages_through_a_long_log(house: DoorHouse, vera: FlaskClient) -> None:
     numbers = [house.decide(False, "unknown") for _ in range(PAGE * 2 + 7)]
     seen: list[int] = []
