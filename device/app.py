@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ from device.system.watchdog import Watchdog
 from device.web.app import create_app
 from device.web.live import LiveView
 from device.web.server import WebServer
-from device.web.users import UserStore
+from device.web.users import FIRST, UserStore
 
 if TYPE_CHECKING:
     from device.door import Door
@@ -265,7 +266,10 @@ class Box:
         """Show a person at the terminal the first password, once. It goes to no log."""
         if not self._users.empty():
             return
-        made = self._users.first_password() if self._terminal else None
+        made = None
+        if self._terminal:
+            with self._door.recorded("users.add", user=FIRST, admin=True) if self._door else nullcontext():
+                made = self._users.first_password()
         if made is not None:
             click.echo(f"\n  First visit: log in as {made[0]} with the password  {made[1]}\n", err=True)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import cv2
 from device import __version__
 from device import config as settings
 from device.access.audit import Audit, boot_id
+from device.access.audit import recorded as on_record
 from device.access.decisionlog import DecisionLog
 from device.access.enforcement import Enforcer
 from device.access.facemodels import EMBEDDER, open_detector
@@ -92,6 +94,10 @@ class Door:
     def fault(self) -> str:
         """Why nobody is let in now; empty where all is well."""
         return self._enforcer.fault or self.gallery.fault or self.unit.fault
+
+    def recorded(self, act: str, **more: Any) -> AbstractContextManager[None]:
+        """Have an administrator's act on record before it is done: see `device.access.audit.recorded`."""
+        return on_record(self._audit.append, act, "", **more)
 
     def lock(self) -> None:
         """Put the lock to rest, and let go of its pin. Harmless when repeated."""

@@ -13,7 +13,10 @@ from typing import Any, TextIO
 from device.access.auditrecord import AuditRecord
 
 COLUMNS = ("seq", "time", "kind", "decision", "person", "name", "reason", "similarity", "liveness", "detail")
-SHOWN = ("act", "state", "of", "cause", "alarms", "jump_s", "back_s", "after_seq", "after_log", "detail", "summed")
+SHOWN = (
+    *("act", "user", "role", "changed", "by", "state", "of", "cause", "alarms"),
+    *("jump_s", "back_s", "after_seq", "after_log", "detail", "summed"),
+)
 """What of other bodies goes into the column `detail`."""
 WORDS = {
     "es": ("Acceso permitido", "Acceso denegado", "Desconocido"),

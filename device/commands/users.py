@@ -143,10 +143,15 @@ def remove(name: str, config_path: Path | None) -> None:
 @config_option
 def first(config_path: Path | None) -> None:
     """Make the first user with a random password and print it, once; says so where users exist."""
-    made = open_users(config_path).first_password()
-    if made is None:
+    from device.web.users import FIRST
+
+    store = open_users(config_path)
+    if not store.empty():
         click.echo("There are users already; `sereno users passwd` sets a new password.")
-    else:
+        return
+    with recorded(config_path, "users.add", FIRST, admin=True):
+        made = store.first_password()
+    if made is not None:
         click.echo(f"user {made[0]}, password {made[1]}: write it down, it is not shown again.")
 
 
@@ -160,7 +165,10 @@ def token() -> None:
 @config_option
 def add_token(name: str, config_path: Path | None) -> None:
     """Make a key and print it, once."""
-    click.echo(open_users(config_path).add_token(name))
+    store = open_users(config_path)
+    with recorded(config_path, "token.add", name):
+        token = store.add_token(name)
+    click.echo(token)
 
 
 @token.command("list")
@@ -176,5 +184,7 @@ def list_tokens(config_path: Path | None) -> None:
 @config_option
 def revoke_token(name: str, config_path: Path | None) -> None:
     """Make a key useless."""
-    open_users(config_path).revoke_token(name)
+    store = open_users(config_path)
+    with recorded(config_path, "token.revoke", name):
+        store.revoke_token(name)
     click.echo(f"{name} is revoked.")

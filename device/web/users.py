@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL, cha
 CREATE TABLE IF NOT EXISTS tokens (name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, created REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS sessions (hash BLOB PRIMARY KEY, user TEXT NOT NULL, expires REAL NOT NULL) STRICT;
 """
+FIRST = "admin"
+"""The first user, where a machine makes it."""
 ROLES = ("admin", "viewer")
 """Everybody may look; an administrator may also see, add and forget the people of a door."""
 # A column of later: files of before have none. Then whoever was first is the administrator, the others look on as ever.
@@ -177,13 +179,13 @@ class UserStore:
         return bool(rows)
 
     def first_password(self) -> tuple[str, str] | None:
-        """The new user `admin` and its strong password, to be shown once; None where there is a user already."""
+        """The new user `FIRST` and its strong password, to be shown once; None where there is a user already."""
         if not self.empty():
             return None
         letters = "".join(secrets.choice(READABLE) for _ in range(20))
         password = "-".join(letters[start : start + 5] for start in range(0, 20, 5))
-        self.add("admin", password)
-        return "admin", password
+        self.add(FIRST, password)
+        return FIRST, password
 
     # Tokens
 

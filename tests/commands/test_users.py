@@ -59,6 +59,36 @@ def test_ok__acts_upon_a_doors_users_are_on_record(tmp_path: Path) -> None:
     assert roles(tmp_path) == {"ana": "admin"}
 
 
+def test_ok__the_first_user_and_programs_keys_are_on_record(tmp_path: Path) -> None:
+    """Neither password nor key is in the log; what a store that has users declines to do is not on record."""
+    door = tmp_path / "door.yaml"
+    door.write_text(
+        "device: {role: door}\ncameras: [{id: front, source: demo}]\ndoor: {lock: {driver: mock}}\n"
+        f"storage: {{path: {tmp_path / 'state'}}}\n",
+        "utf-8",
+    )
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(program, [*arguments, "--config", str(door)])
+
+    password = run("users", "first").stdout.split("password ")[1].split(":")[0]
+    assert "There are users already" in run("users", "first").stdout
+    key = run("token", "add", "hass").stdout.strip()
+    assert isinstance(run("token", "add", "hass").exception, InputError)
+    assert run("token", "revoke", "hass").exit_code == 0
+    log = tmp_path / "state" / "audit" / "audit.db"
+    assert [record.content for record in read(log) if record.kind == "admin"] == [
+        {"act": "users.add", "person": "", "user": "admin", "admin": True},
+        {"act": "token.add", "person": "", "user": "hass"},
+        {"act": "token.add", "person": "", "user": "hass"},
+        {"act": "token.add", "person": "", "failed": True},
+        {"act": "token.revoke", "person": "", "user": "hass"},
+    ]
+    for secret in (password, key):
+        assert secret
+        assert secret.encode() not in log.read_bytes()
+
+
 def test_ok__a_camera_box_has_no_log(tmp_path: Path) -> None:
     assert users(tmp_path, "add", "ana", "--password-stdin").exit_code == 0
     assert not (tmp_path / "state" / "audit").exists()

@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
+import pty
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from device.access.audit import read
 from device.access.keeper.journal import entries
@@ -26,7 +30,7 @@ from device.inference.manifest import find_bundle
 from tests import facemodels
 from tests.access.house import held
 from tests.daemon import DEV, Daemon, sereno, write_config
-from tests.mosquitto import Mosquitto, Subscriber, eventually
+from tests.mosquitto import Mosquitto, Subscriber, eventually, free_port
 
 ROOT = "sereno/test"
 ACCESS = f"{ROOT}/door/access"
@@ -244,8 +248,6 @@ def test_ok__what_a_broker_that_was_away_missed_is_told_once_after_a_kill(
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of 4 MB."""
-    import subprocess
-
     folder = tmp_path / "small"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False).returncode:
@@ -298,6 +300,26 @@ def test_fail__a_log_that_was_taken_away_while_the_door_was_stopped(tmp_path: Pa
     first, second, *_ = read(audit / "audit.db")
     assert (first.content["detail"], first.content["after_seq"]) == ("stolen", 3)
     assert second.kind == "start"
+
+
+def test_ok__the_first_password_at_a_terminal_is_an_act_on_record(tmp_path: Path, talk: Path) -> None:
+    config = make_config(tmp_path, talk, None, liveness="off")
+    settings = yaml.safe_load(config.read_text()) | {"web": {"enabled": True, "port": free_port()}}
+    config.write_text(yaml.safe_dump(settings))
+    ours, theirs = pty.openpty()
+    command = [*map(str, DEV), "run", "--config", config, "--max-frames", "1"]
+    process = subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # The other end was closed.
+        while piece := os.read(ours, 4096):
+            seen += piece
+    assert process.wait(60) == 0
+    password = seen.split(b"admin with the password  ")[1].split()[0]
+    log = tmp_path / "state" / "audit" / "audit.db"
+    [act] = [record.content for record in read(log) if record.kind == "admin"]
+    assert act == {"act": "users.add", "person": "", "user": "admin", "admin": True}
+    assert password not in log.read_bytes()
 
 
 @pytest.mark.parametrize(
