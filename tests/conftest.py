@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from device.inference.manifest import Bundle, load_bundle
 from tests.mosquitto import Mosquitto
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,28 @@ def shared_data() -> Path:
             pytest.fail(f"SERENO_DATA names {path}, which is not there")
         pytest.skip(f"no test data at {path}; set SERENO_DATA to where it is")
     return path
+
+
+@pytest.fixture(scope="session")
+def shapes_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a tiny classifier: its photos beside it, its bundles in it, made by an unchanged checkout.
+
+    For the workstation's environment. Who changes it copies it first.
+    """
+    from export import classifier
+    from tests.tinyclassifier import COMMIT, exported, make_run
+
+    run = make_run(tmp_path_factory.mktemp("shapes"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "git_commit", lambda: COMMIT)
+        exported(run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def shapes_bundle(shapes_run: Path) -> Bundle:
+    """Its int8 bundle."""
+    return load_bundle(shapes_run / "bundle" / "shapes")
 
 
 @pytest.fixture

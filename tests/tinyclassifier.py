@@ -16,6 +16,8 @@ from device.inference.manifest import Bundle
 SIZE = 32
 LABELS = ("circle", "cross", "square")
 COUNTS = {"train": 40, "val": 8, "test": 12}
+COMMIT = "a" * 40
+"""What git is made to say of the checkout that exports it."""
 
 
 def draw(label: str, rng: np.random.Generator) -> Image:

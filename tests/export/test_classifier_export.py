@@ -24,19 +24,19 @@ from export.classification import Answers, closeness
 from export.classifier import Wanted, export_run, made_before
 from export.classifier_verification import Floors, shortfalls
 from export.datasets import open_dataset
-from tests.tinyclassifier import LABELS, SIZE, exported, floors_file, make_run, network
+from tests.tinyclassifier import COMMIT, LABELS, SIZE, floors_file, network
 
 pytest.importorskip("tensorflow", reason="needs the workstation environment")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("classifier"))
+@pytest.fixture
+def run(shapes_run: Path) -> Path:
+    return shapes_run
 
 
-@pytest.fixture(scope="module")
-def bundle(run: Path) -> Bundle:
-    return exported(run)
+@pytest.fixture
+def bundle(shapes_bundle: Bundle) -> Bundle:
+    return shapes_bundle
 
 
 def litert_only(parent: Path) -> Wanted:
@@ -160,21 +160,21 @@ def test_fail__killed_export_leaves_no_half_bundle(run: Path, bundle: Bundle, tm
 
 
 def test_ok__what_was_made_whole_of_the_same_network_is_not_made_again(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = open_dataset(run.parent / "photos")
-    monkeypatch.setattr(classifier, "git_commit", lambda: "a" * 40)
+    monkeypatch.setattr(classifier, "git_commit", lambda: COMMIT)
     path = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("bundle"))
     parent = path / "bundle"
     assert made_before(path, dataset, parent) is None
-    made = export_run(path, dataset, parent, lambda _: None)
+    shutil.copytree(bundle.path.parent, parent)
     again = made_before(path, dataset, parent)
     assert again is not None
-    assert (again.path, again.manifest) == (made.path, made.manifest)
-    for commit in ("b" * 40, "a" * 40 + "-dirty", "unknown"):
+    assert (again.path, again.manifest) == (parent / bundle.path.name, bundle.manifest)
+    for commit in ("b" * 40, f"{COMMIT}-dirty", "unknown"):
         monkeypatch.setattr(classifier, "git_commit", lambda commit=commit: commit)
         assert made_before(path, dataset, parent) is None, commit
-    monkeypatch.setattr(classifier, "git_commit", lambda: "a" * 40)
+    monkeypatch.setattr(classifier, "git_commit", lambda: COMMIT)
     float_file = parent / "shapes-fp32" / "model.tflite"
     whole = float_file.read_bytes()
     float_file.write_bytes(whole[:-1])

@@ -16,7 +16,7 @@ from device.inference.manifest import Bundle, load_bundle
 from export import detector_litert as litert
 from export import detector_onnx as onnx_graph
 from export.__main__ import main
-from export.calibration import calibration_files, letterboxed
+from export.calibration import Range, calibration_files, letterboxed
 from export.checkpoint import ChannelLast, load_detector, raw_heads
 from export.detector import export, verify
 from export.parity import parity
@@ -28,6 +28,24 @@ from tests.tinydetector import SIZE, recipe
 @pytest.fixture(scope="module")
 def network(tiny_checkpoint: Path) -> TorchInterpreter:
     return TorchInterpreter(ChannelLast(raw_heads(load_detector(tiny_checkpoint))), SIZE)
+
+
+@pytest.fixture(scope="module")
+def float_file(tiny_checkpoint: Path) -> bytes:
+    """The network as a LiteRT file, converted apart from the bundles."""
+    return litert.convert(ChannelLast(raw_heads(load_detector(tiny_checkpoint))), SIZE)
+
+
+@pytest.fixture(scope="module")
+def ranges(float_file: bytes, tiny_data: Path) -> dict[str, Range]:
+    """What calibration finds of it."""
+    return litert.calibrate(float_file, letterboxed(calibration_files(tiny_data), SIZE))
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tiny_checkpoint: Path) -> bytes:
+    """The network as an ONNX file, converted apart from the bundles."""
+    return onnx_graph.convert(ChannelLast(raw_heads(load_detector(tiny_checkpoint))), SIZE)
 
 
 def test_ok__four_files_in_two_bundles(bundles: dict[str, Bundle]) -> None:
@@ -90,21 +108,22 @@ def test_ok__manifest_and_card_say_what_was_measured(bundles: dict[str, Bundle])
 
 
 def test_ok__same_inputs_give_the_same_bytes(
-    bundles: dict[str, Bundle], tiny_checkpoint: Path, tiny_data: Path
+    bundles: dict[str, Bundle], float_file: bytes, ranges: dict[str, Range], onnx_file: bytes, tiny_data: Path
 ) -> None:
-    network = ChannelLast(raw_heads(load_detector(tiny_checkpoint)))
-    squares = letterboxed(calibration_files(tiny_data), SIZE)
-    for module, runtime in ((litert, "litert"), (onnx_graph, "onnxruntime")):
-        float_file = module.convert(network, SIZE)
-        again = module.quantize(float_file, module.calibrate(float_file, squares))
-        [file] = [f for f in bundles[f"tiny-{SIZE}"].manifest.files if f.runtime == runtime]
-        assert (bundles[f"tiny-{SIZE}"].path / file.path).read_bytes() == again, runtime
+    onnx_ranges = onnx_graph.calibrate(onnx_file, letterboxed(calibration_files(tiny_data), SIZE))
+    made = {
+        "litert": (float_file, litert.quantize(float_file, ranges)),
+        "onnxruntime": (onnx_file, onnx_graph.quantize(onnx_file, onnx_ranges)),
+    }
+    for name, which in ((f"tiny-{SIZE}-fp32", 0), (f"tiny-{SIZE}", 1)):
+        for file in bundles[name].manifest.files:
+            assert (bundles[name].path / file.path).read_bytes() == made[file.runtime][which], (name, file.runtime)
 
 
-def test_ok__calibration_takes_the_percentile_of_the_pictures_extremes(tiny_checkpoint: Path, tiny_data: Path) -> None:
-    float_file = litert.convert(ChannelLast(raw_heads(load_detector(tiny_checkpoint))), SIZE)
+def test_ok__calibration_takes_the_percentile_of_the_pictures_extremes(
+    float_file: bytes, ranges: dict[str, Range], tiny_data: Path
+) -> None:
     squares = letterboxed(calibration_files(tiny_data), SIZE)
-    ranges = litert.calibrate(float_file, squares)
     given, heads = litert.tensor_names(float_file)
     assert ranges[given] == (0, 1)
     each = [litert.calibrate(float_file, [square])[heads[0]] for square in squares]
@@ -182,20 +201,17 @@ def test_fail__size_that_the_strides_do_not_divide() -> None:
     assert "not a multiple of 32" in result.output
 
 
-def test_ok__onnx_keeps_the_first_stages_and_the_heads_in_float(tiny_checkpoint: Path) -> None:
+def test_ok__onnx_keeps_the_first_stages_and_the_heads_in_float(onnx_file: bytes) -> None:
     import onnx
 
-    model = onnx.load_from_string(onnx_graph.convert(ChannelLast(raw_heads(load_detector(tiny_checkpoint))), SIZE))
+    model = onnx.load_from_string(onnx_file)
     kept = onnx_graph.kept_in_float(model)
     named = {node.name for node in model.graph.node if node.op_type == "Conv"}
     assert set(kept) <= named
     assert len(kept) == len(set(kept)) == 6 + 6  # Layers 0, 1 and the four of layer 2; six heads.
 
 
-def test_ok__what_silu_is_computed_of_begins_at_the_floor(tiny_checkpoint: Path, tiny_data: Path) -> None:
-    network = ChannelLast(raw_heads(load_detector(tiny_checkpoint)))
-    float_file = litert.convert(network, SIZE)
+def test_ok__what_silu_is_computed_of_begins_at_the_floor(float_file: bytes, ranges: dict[str, Range]) -> None:
     before = litert.before_sigmoid(float_file)
-    ranges = litert.calibrate(float_file, letterboxed(calibration_files(tiny_data), SIZE))
     assert len(before) == 57
     assert min(ranges[name][0] for name in before) >= -6
