@@ -1,11 +1,11 @@
-"""The gallery's people as the page looks after them: shown, enrolled from photos, forgotten. Each act is on record."""
+"""The gallery's people as the page looks after them: shown, enrolled, permitted, forgotten. Each act is on record."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from device.access.audit import recorded
@@ -15,9 +15,11 @@ from device.access.gallery import Gallery, checked_name
 from device.access.galleryrecords import Consent, Person
 from device.access.identification import needed_among
 from device.access.policy.rules import Rules
+from device.access.policy.schedule import Schedule
 from device.access.recognizer import Recognizer
-from device.access.registration import enter, known_as, sift
+from device.access.registration import differences, enter, known_as, sift
 from device.datatypes import Image
+from device.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,32 @@ class PeopleDesk:
             with recorded(self._record, "people.forget", person.id, by=by):
                 self._gallery.forget(person.id)
                 return self._erase(person.name, person.id)
+
+    def permit(
+        self, person_id: str, valid_from: float | None, valid_until: float | None, schedule: Any, by: str
+    ) -> None:
+        """Say when somebody may enter.
+
+        Args:
+            person_id: who.
+            valid_from: seconds since 1970, None for no limit; so is `valid_until`.
+            schedule: what `Schedule.parse` reads.
+            by: the page's user who wants it.
+        Raises:
+            ConfigError: it is no schedule, or they would never be valid.
+            InputError: there is nobody of that id, or something cannot be written: nothing was changed.
+        """
+        try:
+            parsed = Schedule.parse(schedule)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        with self._lock:
+            before = self._gallery.find(person_id)
+            person = replace(before, valid_from=valid_from, valid_until=valid_until, schedule=parsed)
+            changed = differences(before, person)
+            if changed:
+                with recorded(self._record, "people.set", person.id, changed=changed, by=by):
+                    self._gallery.update(person)
 
     def enrol(self, name: str, photos: Iterable[Image], consent: str, by: str) -> Enrolment:
         """Enrol somebody new, or give somebody who is there more photos.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 
 from device.access.enrolment import AGREE_FMR, Accepted, Refused, agreeing, others_than, png_of
 from device.access.gallery import Gallery, fold, new_id
 from device.access.galleryrecords import LEAST_PHOTOS, Consent, Person
 from device.access.recognizer import Recognizer
-from device.errors import InputError
+from device.errors import ConfigError, InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,18 @@ class Sifted:
         if self.conflict or len(self.accepted) >= self.wanted:
             return self.conflict
         return f"{len(self.accepted)} photos are good, {self.wanted} or more are needed"
+
+
+def differences(before: Person, after: Person) -> list[str]:
+    """Which of a person's fields are to be changed, by name, for the record.
+
+    Raises:
+        ConfigError: they would be valid at no moment.
+    """
+    if after.valid_from is not None and after.valid_until is not None and after.valid_from >= after.valid_until:
+        start, end = (f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}" for at in (after.valid_from, after.valid_until))
+        raise ConfigError(f"{after.name} would never be valid: from {start} until {end}")
+    return sorted(each.name for each in fields(Person) if getattr(before, each.name) != getattr(after, each.name))
 
 
 def known_as(gallery: Gallery, name: str) -> Person | None:

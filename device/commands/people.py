@@ -93,6 +93,7 @@ def set_person(
 ) -> None:
     """Say when NAME (a name or an id) may enter. What isn't named stays as it is."""
     from device.access.gallery import checked_name
+    from device.access.registration import differences
     from device.errors import ConfigError
 
     changes: dict[str, Any] = {}
@@ -109,12 +110,9 @@ def set_person(
     if not changes:
         raise ConfigError("nothing to set: `sereno people set --help` lists what can be")
     gallery = file.look_after()
-    person = replace(gallery.find(name), **changes)
-    if person.valid_from is not None and person.valid_until is not None and person.valid_from >= person.valid_until:
-        raise ConfigError(
-            f"{person.name} would never be valid: from {_day(person.valid_from)} until {_day(person.valid_until)}"
-        )
-    with file.recorded("people.set", person.id, changed=sorted(changes)):
+    before = gallery.find(name)
+    person = replace(before, **changes)
+    with file.recorded("people.set", person.id, changed=differences(before, person)):
         gallery.update(person)
     click.echo(_line(person))
 

@@ -112,6 +112,15 @@ class People(Protocol):
         Raises InputError: there is none, or it cannot be written."""
         ...
 
+    def permit(
+        self, person_id: str, valid_from: float | None, valid_until: float | None, schedule: Any, by: str
+    ) -> None:
+        """Say when somebody may enter: seconds since 1970, None for no limit, and a schedule as `PersonView` has it.
+
+        Raises InputError: there is none, or it cannot be written; and ConfigError: it is no schedule, or never valid.
+        """
+        ...
+
     def enrol(self, name: str, photos: Iterable[Image], consent: str, by: str) -> Enrolled:
         """Somebody new, or more photos of somebody who is there.
 

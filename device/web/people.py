@@ -1,8 +1,7 @@
-"""The people of a door, for administrators: who is enrolled, since when and on what consent; enrol, forget."""
+"""The people of a door, for administrators: who is enrolled, since when and on what consent; enrol, permit, forget."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,7 @@ from device.errors import ConfigError
 from device.web.auth import csrf_token, require_admin
 from device.web.doorsources import PersonView
 from device.web.parts import door, parts
+from device.web.permits import as_form, from_form
 from device.web.uploads import decode, jpeg_of, json_object
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,21 @@ def show(person_id: str) -> ResponseReturnValue:
     door()
     require_admin()
     person = _person(person_id)
-    windows = person.schedule if isinstance(person.schedule, str) else json.dumps(person.schedule, ensure_ascii=False)
-    return _render("person.html", person=person, windows=windows)
+    form = as_form(person, g.language)
+    return _render("person.html", person=person, form=form, saved=request.args.get("saved", "")[:8])
+
+
+@blueprint.post("/people/<person_id>/permit")
+def permit(person_id: str) -> ResponseReturnValue:
+    """Say from when, until when and at which hours somebody may enter."""
+    own, by = door(), require_admin()
+    person = _person(person_id)
+    try:
+        wanted = from_form(request.form, person, g.language)
+        own.people.permit(person.id, wanted.valid_from, wanted.valid_until, wanted.schedule, by)
+    except ConfigError as error:
+        abort(400, f"nothing was changed: {error}")
+    return redirect(url_for("people.show", person_id=person.id, saved="yes"), 303)
 
 
 @blueprint.post("/people/<person_id>/forget")

@@ -309,6 +309,27 @@ def test_ok__enrol_by_the_camera_and_forget(
     page.close()
 
 
+def test_ok__hours_are_set_in_spanish(house: DoorHouse, url: str, spanish: Chromium, tmp_path: Path) -> None:
+    person = next(iter(house.ids.values()))
+    page = visit(spanish, url, f"/people/{person}", PHONE)
+    page.evaluate("document.querySelector('#may').value = 'weekly'")
+    page.evaluate("document.querySelector('#until').value = '2027-06-30T00:00'")
+    page.fill("#windows", "lun mar mié jue vie 08:00-18:30")
+    page.fill("#timezone", "Europe/Madrid")
+    page.click("[aria-labelledby=permit-title] .primary")
+    page.wait_for(f"{LOADED} && document.querySelector('.notice.good')")
+    picture(page, tmp_path, "permit-phone-es")
+    assert page.evaluate("document.querySelector('#windows').value") == "lun mar mié jue vie 08:00-18:30"
+    saved = house.gallery.find(person)
+    assert saved.schedule.as_data() == {
+        "timezone": "Europe/Madrid",
+        "windows": [{"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "18:30"}],
+        "holidays": [],
+    }
+    assert saved.valid_until is not None
+    page.close()
+
+
 def choose(page: Page, selector: str, folder: Path, images: list[Image]) -> None:
     """Choose files in a field, as a person does."""
     paths = []
