@@ -12,53 +12,39 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-TEXT = ("seq", "wall_us", "monotonic_us", "boot", "kind", "body")
-
-
-def digest(record: dict[str, Any]) -> bytes:
-    """SHA-256 over the fields, each preceded by its length (4 bytes, big-endian)."""
-    parts = [b"sereno-audit-1", *(str(record[key]).encode("utf-8", "surrogateescape") for key in TEXT)]
-    parts.append(bytes.fromhex(record["prev"]))
-    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
-
 
 def problem(record: dict[str, Any], number: int, prev: str, key: Any) -> str:
-    """Why the record is not the one that follows; empty for a good one."""
-    try:
-        if record["seq"] != number:
-            return f"its number is {record['seq']}: records were removed, added or reordered"
-        if record["prev"] != prev:
-            return "it does not follow the record before"
-        if digest(record).hex() != record["hash"]:
-            return "it was changed: its hash does not fit"
-        key.verify(bytes.fromhex(record["signature"]), bytes.fromhex(record["hash"]))
-    except InvalidSignature:
-        return "it was not signed by this key"
-    except (KeyError, TypeError, ValueError) as error:
-        return f"it is no record: {error!r}"
-    return ""
+    """Why the record is not the next one. Hashed are its fields, each after its length (4 bytes, big-endian)."""
+    if record["seq"] != number or record["prev"] != prev:
+        return f"number {record['seq']} stands there, after another: records were removed, added, moved or renumbered"
+    texts = [str(record[name]) for name in ("seq", "wall_us", "monotonic_us", "boot", "kind", "body")]
+    parts = [b"sereno-audit-1", *(text.encode("utf-8", "surrogateescape") for text in texts), bytes.fromhex(prev)]
+    digest = hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+    key.verify(bytes.fromhex(record["signature"]), bytes.fromhex(record["hash"]))
+    return "" if digest.hex() == record["hash"] else "it was edited: its hash does not fit"
 
 
-def main(folder: str = ".", anchor: str = "") -> int:
-    """Returns the exit code."""
-    key, number, prev = load_pem_public_key((Path(folder) / "audit.pub").read_bytes()), 0, bytes(32).hex()
-    hashes: dict[int, str] = {}
+def verify(folder: str = ".", anchor: str = "") -> tuple[int, str]:
+    """The exit code, and what to say."""
+    key, hashes = load_pem_public_key((Path(folder) / "audit.pub").read_bytes()), [bytes(32).hex()]
     for number, line in enumerate((Path(folder) / "records.jsonl").open(encoding="utf-8"), 1):
         try:
-            why = problem(record := json.loads(line), number, prev, key)
-        except ValueError:
-            why = "it is no JSON"
+            why = problem(record := json.loads(line), number, hashes[-1], key)
+        except InvalidSignature:
+            why = "it was edited or added: this key has not signed it"
+        except (KeyError, TypeError, ValueError) as error:
+            why = f"it is no record: {error!r}"
         if why:
-            print(f"record {number}: {why}")
-            return 1
-        prev = hashes[number] = record["hash"]
-    head: Any = json.loads(Path(anchor).read_text()) if anchor else {"seq": number, "hash": prev}
-    if hashes.get(head["seq"]) != head["hash"]:
-        print(f"record {head['seq']}: another one was anchored: the log was truncated or rolled back")
-        return 1
-    print(f"{number} records, each signed and in its place" + ("" if anchor else "; truncation was not checked"))
-    return 0 if number else 2
+            return 1, f"record {number}: {why}"
+        hashes.append(record["hash"])
+    count, head = len(hashes) - 1, json.loads(Path(anchor).read_text()) if anchor else None
+    if head and hashes[head["seq"] : head["seq"] + 1] != [head["hash"]]:
+        return 1, f"record {head['seq']}: another one was anchored: the log was truncated or rolled back"
+    said = f"{count} records, each signed and in its place{'' if head else '; truncation was not checked'}"
+    return (0 if count else 2), said
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    code, text = verify(*sys.argv[1:3])
+    print(text)
+    sys.exit(code)
