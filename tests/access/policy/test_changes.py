@@ -32,8 +32,10 @@ def test_fail__another_gallery_begins_the_evidence_anew() -> None:
 def test_ok__a_grant_outlives_other_rules() -> None:
     door = Door()
     door.watch(face())
+    granted = door.state.tracks[1]
     door.rules = replace(RULES, near_margin=0.07)
     assert door.watch(face(), frames=20) == []
+    assert door.state.tracks[1] == replace(granted, seen_s=door.m)
 
 
 def test_fail__an_attempt_goes_on_with_its_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +23,9 @@ def strike(door: Door) -> Decision:
 
 def locked_out(strikes: int = 5) -> Door:
     door = Door()
-    while door.state.strikes.count < strikes:
+    for count in range(1, strikes + 1):
         door.pass_time(max(0.0, door.state.strikes.calm_s - door.m))
-        strike(door)
+        assert strike(door).strikes == count
     return door
 
 
@@ -332,6 +333,17 @@ def test_fail__no_process_starts_at_a_time_that_is_none(monotonic_s: float) -> N
     for record in (GOOD, {}, None, {"schema": 2}):
         with pytest.raises(ValueError, match="monotonic_s"):
             State.restore(record, replace(Door().now, monotonic_s=monotonic_s))
+
+
+@pytest.mark.parametrize(
+    "extreme",
+    [{"strikes": 10**400}, {"locked_s": sys.float_info.max}, {"wall_s": -sys.float_info.max}, {"note": "more"}],
+    ids=str,
+)
+def test_ok__a_record_at_the_ends_of_its_range_is_whole(extreme: dict[str, Any]) -> None:
+    """A count has no largest number, seconds have that of a float; further keys are left out."""
+    kept = State.restore({**GOOD, **extreme}, Door().now).persistent()
+    assert kept == {key: value for key, value in {**GOOD, **extreme}.items() if key in GOOD}
 
 
 @pytest.mark.parametrize("key", sorted(GOOD))

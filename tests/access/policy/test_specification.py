@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+import sys
+from dataclasses import FrozenInstanceError, fields, is_dataclass
 from pathlib import Path
 
-from device.access.policy import REASONS, Rules
+import pytest
+
+from device.access.policy import REASONS, DoorFacts, FaceView, FrameFacts, GalleryFacts, Observation, Rules
 from device.access.policy.decision import FINAL, SUMMED, VERSION, Decision
+from tests.access.policy.scene import LIVE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "access-policy.md").read_text(encoding="utf-8")
 
@@ -55,3 +59,20 @@ def test_ok__each_number_of_a_decision_is_told() -> None:
 
 def test_ok__the_version() -> None:
     assert f"specification, version {VERSION} " in PAGE
+
+
+MODULES = [module for name, module in sys.modules.items() if name.startswith("device.access.policy.")]
+KINDS = {kind for module in MODULES for kind in vars(module).values() if isinstance(kind, type) and is_dataclass(kind)}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS, key=lambda kind: kind.__name__))
+def test_fail__what_the_policy_is_told_or_remembers_cannot_be_changed(kind: type) -> None:
+    """A pure function leaves its arguments as they are."""
+    with pytest.raises(FrozenInstanceError):
+        setattr(object.__new__(kind), fields(kind)[0].name, 0)
+
+
+def test_ok__what_an_observation_leaves_out_is_none() -> None:
+    face = FaceView(1, True, 1.0, (), None, LIVE)
+    look = Observation(FrameFacts(0, 0.0, ""), (face,), GalleryFacts(1))
+    assert (face.person, look.door, look.gallery.fault, look.fault) == (None, DoorFacts("absent", False), "", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +55,10 @@ def test_ok__the_measured_rates_themselves() -> None:
 def test_fail__a_rate_too_small_for_a_number_matches_nobody(target: float, people: int) -> None:
     found = threshold(POINTS, target, people)
     assert (found.cosine, found.fmr, found.measured) == (1.0, 0.0, False)
+
+
+def test_ok__the_largest_number_of_people_that_a_float_holds() -> None:
+    assert corrected_fmr(0.5, int(sys.float_info.max)) > 0
 
 
 def test_ok__exactly_the_lowest_measured_rate_is_measured() -> None:
