@@ -1,14 +1,19 @@
-"""Real detectors, and a real face."""
+"""Real detectors, a real face, and keepers of a mock lock."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from device.access.face_detector import FaceDetector
+from device.access.keeper.settings import KeeperSettings
+from device.access.keeperlink import KeeperLink
 from device.datatypes import Image
 from tests import facemodels
+from tests.access.mocklock import PIN
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,23 @@ def blazeface(detectors: Path) -> FaceDetector:
 def face() -> Image:
     """144x176x3: one man, looking at the camera, his face 45 pixels wide."""
     return next(facemodels.frames(facemodels.clip()))
+
+
+@pytest.fixture
+def journal_path(tmp_path: Path) -> Path:
+    """Where a keeper writes."""
+    return tmp_path / "lock" / "journal.jsonl"
+
+
+@pytest.fixture
+def opened(journal_path: Path) -> Iterator[Callable[..., KeeperLink]]:
+    """Starts keepers with a mock of the pins, and ends them."""
+    links: list[KeeperLink] = []
+
+    def open_link(**given: Any) -> KeeperLink:
+        links.append(KeeperLink(KeeperSettings(**{"journal": journal_path, "driver": "mock", "pin": PIN, **given})))
+        return links[-1]
+
+    yield open_link
+    for link in links:
+        link.close()

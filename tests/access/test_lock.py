@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -11,66 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from device.access.inputs import InputState, KeeperInputs
-from device.access.keeper.journal import entries
 from device.access.keeper.settings import KeeperSettings
 from device.access.keeperlink import KeeperLink
-from device.access.lock import FakeLock, KeeperLock, LockError, outlives_its_keeper
-from device.access.signals import KeeperSignals
-from device.system.clock import FakeClock
-
-ROOT = Path(__file__).parents[2]
-PIN = 17
+from device.access.lock import KeeperLock, LockError
+from tests.access.mocklock import PIN, ROOT, journal, levels, record, until
 
 
-def record(name: str) -> str:
-    """A hash, as of an audit record."""
-    return hashlib.sha256(name.encode()).hexdigest()
-
-
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
-    """Wait for another process."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def journal(path: Path, *actions: str) -> list[dict[str, Any]]:
-    """The journal's entries of some actions."""
-    return [entry for entry in entries(path) if entry["action"] in actions] if path.exists() else []
-
-
-def levels(path: Path, pin: int = PIN) -> list[int]:
-    """The levels that a mock pin had, one after the other."""
-    return [entry["level"] for entry in journal(path, "pin") if entry["pin"] == pin]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "lock" / "journal.jsonl"
-
-
-@pytest.fixture
-def opened(path: Path) -> Iterator[Callable[..., KeeperLink]]:
-    links: list[KeeperLink] = []
-
-    def open_link(**given: Any) -> KeeperLink:
-        links.append(KeeperLink(KeeperSettings(**{"journal": path, "driver": "mock", "pin": PIN, **given})))
-        return links[-1]
-
-    yield open_link
-    for link in links:
-        link.close()
-
-
-def test_ok__a_release_and_its_end(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_ok__a_release_and_its_end(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     lock = KeeperLock(opened())
     assert lock.state == "locked", lock.fault
     lock.unlock(0.3, record("grant"))
@@ -82,58 +31,62 @@ def test_ok__a_release_and_its_end(path: Path, opened: Callable[..., KeeperLink]
         (False, "deadline", record("grant")),
     ]
     assert 0.3 <= moved[1].monotonic - moved[0].monotonic < 2
-    assert [entry["action"] for entry in journal(path, "start", "unlock", "rest")] == ["start", "unlock", "rest"]
-    assert levels(path) == [0, 1, 0]
+    assert [entry["action"] for entry in journal(journal_path, "start", "unlock", "rest")] == [
+        "start",
+        "unlock",
+        "rest",
+    ]
+    assert levels(journal_path) == [0, 1, 0]
 
 
-def test_fail__an_order_whose_time_is_over(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_fail__an_order_whose_time_is_over(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     lock = KeeperLock(opened())
     with pytest.raises(LockError, match="it came too late"):
         lock.unlock(9, record("a"), time.monotonic() - 0.001)
-    assert (lock.state, levels(path)) == ("locked", [0])
+    assert (lock.state, levels(journal_path)) == ("locked", [0])
     lock.unlock(9, record("b"), time.monotonic() + 5)
     assert lock.state == "unlocked"
 
 
-def test_ok__never_longer_than_the_bound(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_ok__never_longer_than_the_bound(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     """Whatever it is told; and several in a row are one time that is bounded."""
     lock = KeeperLock(opened(max_unlock_s=1.5))
     lock.unlock(3600, record("a"))
     lock.unlock(3600, record("b"))
     assert until(lambda: any(not moved.unlocked for moved in lock.poll()))
-    unlock, extend, rest = journal(path, "unlock", "extend", "rest")
+    unlock, extend, rest = journal(journal_path, "unlock", "extend", "rest")
     assert (unlock["action"], extend["action"], rest["cause"]) == ("unlock", "extend", "deadline")
     assert rest["monotonic"] - unlock["monotonic"] < 3
 
 
-def test_ok__rest_when_asked(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_ok__rest_when_asked(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     lock = KeeperLock(opened())
     lock.unlock(9, record("a"))
     lock.rest()
     assert until(lambda: any(not moved.unlocked for moved in lock.poll()))
-    assert journal(path, "rest")[0]["cause"] == "asked"
+    assert journal(journal_path, "rest")[0]["cause"] == "asked"
 
 
-def test_ok__close_rests(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_ok__close_rests(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     lock = KeeperLock(opened())
     lock.unlock(9, record("a"))
     lock.close()
     assert [moved.cause for moved in lock.poll()] == ["authorised", "daemon-gone"]
-    assert levels(path) == [0, 1, 0]
-    assert journal(path, "stop")[-1]["cause"] == "daemon-gone"
+    assert levels(journal_path) == [0, 1, 0]
+    assert journal(journal_path, "stop")[-1]["cause"] == "daemon-gone"
     with pytest.raises(LockError, match="closed"):
         lock.unlock(1, record("b"))
 
 
 @pytest.mark.parametrize("authorisation", ["", "abc", "Z" * 64, record("x").upper()])
-def test_fail__not_authorised(path: Path, opened: Callable[..., KeeperLink], authorisation: str) -> None:
+def test_fail__not_authorised(journal_path: Path, opened: Callable[..., KeeperLink], authorisation: str) -> None:
     lock = KeeperLock(opened())
     with pytest.raises(LockError, match="no audit record"):
         lock.unlock(1, authorisation)
-    assert levels(path) == [0]
+    assert levels(journal_path) == [0]
 
 
-def test_fail__no_grant_is_replayed(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_fail__no_grant_is_replayed(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     """Not by the same keeper, and not by the next one, which knows its journal, also one that was torn."""
     lock = KeeperLock(opened())
     lock.unlock(0.05, record("a"))
@@ -141,37 +94,37 @@ def test_fail__no_grant_is_replayed(path: Path, opened: Callable[..., KeeperLink
     with pytest.raises(LockError, match="before"):
         lock.unlock(1, record("a"))
     lock.close()
-    with path.open("a") as stream:
+    with journal_path.open("a") as stream:
         stream.write('{"action": "unl')
     again = KeeperLock(opened())
     with pytest.raises(LockError, match="before"):
         again.unlock(1, record("a"))
     again.unlock(0.05, record("b"))
-    assert [entry["authorisation"] for entry in journal(path, "unlock")] == [record("a"), record("b")]
+    assert [entry["authorisation"] for entry in journal(journal_path, "unlock")] == [record("a"), record("b")]
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
-def test_fail__time_that_is_none(path: Path, opened: Callable[..., KeeperLink], seconds: float) -> None:
+def test_fail__time_that_is_none(journal_path: Path, opened: Callable[..., KeeperLink], seconds: float) -> None:
     lock = KeeperLock(opened())
     with pytest.raises(LockError, match="positive"):
         lock.unlock(seconds, record("a"))
-    assert levels(path) == [0]
+    assert levels(journal_path) == [0]
 
 
-def test_fail__loop_that_does_not_turn(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_fail__loop_that_does_not_turn(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     lock = KeeperLock(opened(heartbeat_s=0.3))
     lock.unlock(9, record("a"))
-    assert until(lambda: bool(journal(path, "rest")))
-    unlock, rest = journal(path, "unlock", "rest")
+    assert until(lambda: bool(journal(journal_path, "rest")))
+    unlock, rest = journal(journal_path, "unlock", "rest")
     assert rest["cause"] == "daemon-silent"
     assert 0.25 < rest["monotonic"] - unlock["monotonic"] < 2
 
 
-def test_ok__loop_that_turns_keeps_it(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_ok__loop_that_turns_keeps_it(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     lock = KeeperLock(opened(heartbeat_s=0.3))
     lock.unlock(0.9, record("a"))
     assert until(lambda: any(not moved.unlocked for moved in lock.poll()))
-    assert journal(path, "rest")[0]["cause"] == "deadline"
+    assert journal(journal_path, "rest")[0]["cause"] == "deadline"
 
 
 DAEMON = """
@@ -191,9 +144,9 @@ while True:
 
 
 @pytest.fixture
-def daemon(path: Path) -> Iterator[subprocess.Popen[str]]:
+def daemon(journal_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A daemon of its own process that has released the lock for nine seconds."""
-    settings = KeeperSettings(journal=path, driver="mock", pin=PIN, heartbeat_s=0.5)
+    settings = KeeperSettings(journal=journal_path, driver="mock", pin=PIN, heartbeat_s=0.5)
     command = [sys.executable, "-c", DAEMON, settings.to_json(), record("grant")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -203,19 +156,19 @@ def daemon(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize(("number", "cause"), [(signal.SIGKILL, "daemon-gone"), (signal.SIGSTOP, "daemon-silent")])
-def test_ok__daemon_killed_or_hung(path: Path, daemon: subprocess.Popen[str], number: int, cause: str) -> None:
+def test_ok__daemon_killed_or_hung(journal_path: Path, daemon: subprocess.Popen[str], number: int, cause: str) -> None:
     """Nobody is left to say a word: the lock rests all the same, by what the journal says within moments."""
     struck = time.monotonic()
     daemon.send_signal(number)
-    assert until(lambda: bool(journal(path, "rest")))
-    rest = journal(path, "rest")[0]
+    assert until(lambda: bool(journal(journal_path, "rest")))
+    rest = journal(journal_path, "rest")[0]
     assert rest["cause"] == cause
     assert rest["monotonic"] - struck < 2
-    assert levels(path) == [0, 1, 0]
+    assert levels(journal_path) == [0, 1, 0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_ok__keeper_told_to_stop(path: Path, opened: Callable[..., KeeperLink], number: int) -> None:
+def test_ok__keeper_told_to_stop(journal_path: Path, opened: Callable[..., KeeperLink], number: int) -> None:
     """It rests and ends in order; the daemon starts another one."""
     link = opened()
     lock = KeeperLock(link)
@@ -224,11 +177,11 @@ def test_ok__keeper_told_to_stop(path: Path, opened: Callable[..., KeeperLink], 
     assert first
     os.kill(first, number)
     assert until(lambda: not lock.poll() and not lock.fault and link.pid not in (None, first))
-    assert journal(path, "rest")[0]["cause"] == "signal"
+    assert journal(journal_path, "rest")[0]["cause"] == "signal"
     lock.unlock(0.1, record("b"))
 
 
-def test_ok__keeper_killed(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_ok__keeper_killed(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     """Nothing can be done at that moment; the next keeper claims the pin at rest within moments, and writes it down."""
     link = opened()
     lock = KeeperLock(link)
@@ -239,14 +192,14 @@ def test_ok__keeper_killed(path: Path, opened: Callable[..., KeeperLink]) -> Non
     moved = []
     assert until(lambda: moved.extend(lock.poll()) or (not lock.fault and link.pid not in (None, first)))
     assert [m.cause for m in moved] == ["authorised", "keeper-lost"]
-    entry = journal(path, "rest")[0]
+    entry = journal(journal_path, "rest")[0]
     assert (entry["cause"], entry["authorisation"]) == ("keeper-restarted", record("a"))
-    assert levels(path) == [0, 1, 0]
+    assert levels(journal_path) == [0, 1, 0]
     with pytest.raises(LockError, match="before"):
         lock.unlock(1, record("a"))
 
 
-def test_fail__keeper_that_hangs(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_fail__keeper_that_hangs(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     """No answer is no release, also not later: the keeper is ended, and the message dies with it."""
     link = opened()
     lock = KeeperLock(link)
@@ -257,10 +210,10 @@ def test_fail__keeper_that_hangs(path: Path, opened: Callable[..., KeeperLink]) 
         lock.unlock(1, record("a"))
     assert lock.state == "faulty"
     assert until(lambda: not lock.poll() and lock.state == "locked")
-    assert 1 not in levels(path)
+    assert 1 not in levels(journal_path)
 
 
-def test_fail__keeper_hangs_while_released(path: Path, opened: Callable[..., KeeperLink]) -> None:
+def test_fail__keeper_hangs_while_released(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     """The daemon guards its guard: it ends the keeper, and the next one puts the pin to rest."""
     link = opened(max_unlock_s=0.3)
     lock = KeeperLock(link)
@@ -269,15 +222,15 @@ def test_fail__keeper_hangs_while_released(path: Path, opened: Callable[..., Kee
     assert first
     os.kill(first, signal.SIGSTOP)
     assert until(lambda: not lock.poll() and not lock.fault and link.pid not in (None, first))
-    unlock, rest = journal(path, "unlock", "rest")
+    unlock, rest = journal(journal_path, "unlock", "rest")
     assert rest["cause"] == "keeper-restarted"
     assert rest["monotonic"] - unlock["monotonic"] < 6
-    assert levels(path) == [0, 1, 0]
+    assert levels(journal_path) == [0, 1, 0]
 
 
 @pytest.mark.parametrize("garbage", [b"open the door\n", b"[1]\n", b'{"do": "open"}\n', b"\xff\n", b"x" * 5000])
-def test_ok__garbage_ends_it_at_rest(path: Path, garbage: bytes) -> None:
-    settings = KeeperSettings(journal=path, driver="mock", pin=PIN)
+def test_ok__garbage_ends_it_at_rest(journal_path: Path, garbage: bytes) -> None:
+    settings = KeeperSettings(journal=journal_path, driver="mock", pin=PIN)
     command = [sys.executable, "-m", "device.access.keeper", settings.to_json()]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as keeper:
         assert keeper.stdin
@@ -291,122 +244,15 @@ def test_ok__garbage_ends_it_at_rest(path: Path, garbage: bytes) -> None:
         keeper.stdin.write(garbage)
         keeper.stdin.flush()
         assert keeper.wait(10) == 0
-    assert journal(path, "rest")[0]["cause"] == "garbage"
-    assert levels(path) == [0, 1, 0]
+    assert journal(journal_path, "rest")[0]["cause"] == "garbage"
+    assert levels(journal_path) == [0, 1, 0]
 
 
-def test_fail__last_words_of_a_daemon(path: Path) -> None:
+def test_fail__last_words_of_a_daemon(journal_path: Path) -> None:
     """An order that is read together with the end of the pipe opens nothing."""
-    settings = KeeperSettings(journal=path, driver="mock", pin=PIN)
+    settings = KeeperSettings(journal=journal_path, driver="mock", pin=PIN)
     order = {"do": "unlock", "seconds": 9, "authorisation": record("a"), "by": time.monotonic() + 60}
     command = [sys.executable, "-m", "device.access.keeper", settings.to_json()]
     subprocess.run(command, cwd=ROOT, input=json.dumps(order).encode() + b"\n", capture_output=True, check=True)
-    assert 1 not in levels(path)
-    assert not journal(path, "unlock")
-
-
-@pytest.mark.parametrize(
-    ("strike", "active_high", "rest"),
-    [("fail-secure", True, 0), ("fail-secure", False, 1), ("fail-safe", True, 1), ("fail-safe", False, 0)],
-)
-def test_ok__strikes_and_relays(
-    path: Path, opened: Callable[..., KeeperLink], strike: str, active_high: bool, rest: int
-) -> None:
-    """The very first level of the pin is that of rest, also for an active-low relay."""
-    lock = KeeperLock(opened(strike=strike, active_high=active_high))
-    lock.unlock(9, record("a"))
-    lock.close()
-    assert levels(path) == [rest, 1 - rest, rest]
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({"pin": 99}, "GPIO 99 for the lock cannot be had"),
-        ({"contact_pin": 99}, "GPIO 99 for the door contact cannot be had"),
-        ({"driver": "lgpio"}, "lgpio is not installed|no GPIO chip of a Raspberry Pi"),
-        ({"driver": "lgpio", "chip": 77}, "lgpio is not installed|/dev/gpiochip77"),
-    ],
-)
-def test_fail__pin_absent(opened: Callable[..., KeeperLink], given: dict[str, Any], sentence: str) -> None:
-    """A faulty lock is no crash: it says why, and releases nothing."""
-    lock = KeeperLock(opened(**given))
-    assert lock.state == "faulty"
-    with pytest.raises(LockError, match=sentence):
-        lock.unlock(1, record("a"))
-
-
-def test_fail__journal_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    link = KeeperLink(KeeperSettings(journal=tmp_path / "file" / "journal.jsonl", driver="mock"))
-    assert KeeperLock(link).state == "faulty"
-    link.close()
-
-
-def test_ok__inputs(opened: Callable[..., KeeperLink]) -> None:
-    link = opened(contact_pin=5, tamper_pin=6, exit_pin=13)
-    inputs = KeeperInputs(link, contact=True, tamper=True)
-    assert inputs.read().contact == "closed"
-    assert not inputs.read().tampered
-    for pin, level in ((5, 1), (6, 1), (13, 0)):
-        link.send({"do": "drive", "pin": pin, "level": level})
-
-    def changed() -> bool:
-        link.turn()
-        return inputs.read() == InputState("open", tampered=True, exit=True)
-
-    assert until(changed)
-    link.close()
-    assert inputs.read().contact == "open", "without a keeper nobody knows"
-
-
-def test_ok__absent_inputs(opened: Callable[..., KeeperLink]) -> None:
-    state = KeeperInputs(opened(), contact=False, tamper=False).read()
-    assert (state.contact, state.tampered, state.exit) == ("absent", False, False)
-
-
-def test_ok__signals(path: Path, opened: Callable[..., KeeperLink]) -> None:
-    link = opened(granted_pin=22, denied_pin=23, look_pin=24, buzzer_pin=25)
-    signals = KeeperSignals(link)
-    signals.show("denied")
-    assert until(lambda: levels(path, 25)[-6:] == [1, 0, 1, 0, 1, 0])
-    assert levels(path, 23)[-1] == 1
-    signals.show("granted")
-    assert until(lambda: levels(path, 22)[-1] == 1 and levels(path, 23)[-1] == 0)
-    signals.show("off")
-    assert until(lambda: levels(path, 22)[-1] == 0)
-    assert levels(path) == [0]
-
-
-def test_ok__rest_only(path: Path, opened: Callable[..., KeeperLink]) -> None:
-    """After a daemon and its keeper were killed together: by the settings left beside the journal."""
-    link = opened()
-    KeeperLock(link).unlock(9, record("a"))
-    assert link.pid
-    os.kill(link.pid, signal.SIGKILL)
-    command = [sys.executable, "-m", "device.access.keeper", "--rest", str(path.parent / "keeper.json")]
-    subprocess.run(command, cwd=ROOT, check=True)
-    assert journal(path, "rest")[-1]["cause"] == "keeper-restarted"
-    assert levels(path) == [0, 1, 0]
-
-
-def test_ok__fake_lock() -> None:
-    clock = FakeClock()
-    lock = FakeLock(clock)
-    lock.unlock(3.0, record("a"))
-    assert (lock.state, lock.pulses) == ("unlocked", [3.0])
-    with pytest.raises(LockError):
-        lock.unlock(3.0, record("a"))
-    clock.advance(3.0)
-    assert [(moved.unlocked, moved.cause) for moved in lock.poll()] == [(True, "authorised"), (False, "deadline")]
-    assert lock.state == "locked"
-    lock.fault = "a wire is cut"
-    with pytest.raises(LockError, match="wire"):
-        lock.unlock(1.0, record("b"))
-
-
-@pytest.mark.parametrize(("text", "outlives"), [("Y\n", True), ("N\n", False)])
-def test_ok__what_the_kernel_does_with_a_dead_keepers_pin(tmp_path: Path, text: str, outlives: bool) -> None:
-    (tmp_path / "persist_gpio_outputs").write_text(text)
-    assert outlives_its_keeper([tmp_path / "absent", tmp_path / "persist_gpio_outputs"]) is outlives
-    assert outlives_its_keeper([tmp_path / "absent"]) is None
+    assert 1 not in levels(journal_path)
+    assert not journal(journal_path, "unlock")
