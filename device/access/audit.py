@@ -66,6 +66,7 @@ class Audit:
         self._lock = threading.Lock()
         self._file = self._look()
         self._memory = AuditMemory(path.parent)
+        self._known: Head | None = None
         self._name = ""
 
     @classmethod
@@ -132,21 +133,32 @@ class Audit:
             kind: decision, lock, admin, start, stop, fault …: a lower-case word.
             body: JSON; the person's random id under `person`, never a name.
         Raises:
-            AuditError: the record was not made durable, for whatever reason: disk full, I/O error, log locked, or its
-                file is not the one under this name any more.
+            AuditError: the record was not made durable, for whatever reason: disk full, I/O error, log locked, its file
+                is not the one under this name any more, or it lacks the newest record that was seen in it.
             ValueError: the body is not one.
         """
         text = canonical(kind, body)
         with self._lock:
             self._require_same_file()
             try:
+                self._look_anew()
                 with immediate(self._connection):
-                    record = self._append_after(self._last(), kind, text)
+                    last = self._last()
+                    self._require_known(last)
+                    record = self._append_after(last, kind, text)
             except (sqlite3.Error, OSError) as error:
                 raise AuditError(f"cannot write the access log {self.path}: {error}") from error
             self._require_same_file()  # A record that nobody finds proves nothing.
-            self._memory.keep(self._head_of(record))
+            self._know(record)
         return record
+
+    def _look_anew(self) -> None:
+        """Read from the file what is read next: pages in memory would hide that it was written over."""
+        self._connection.execute("PRAGMA shrink_memory")
+
+    def _know(self, newest: AuditRecord) -> None:
+        self._known = self._head_of(newest)
+        self._memory.keep(self._known)
 
     def _require_same_file(self) -> None:
         """Raises AuditError where the path names no file any more, or another than the one that is open."""
@@ -219,21 +231,22 @@ class Audit:
                 f"the last record of the access log {self.path} was changed, or another key signed it: "
                 f"`sereno audit verify` says where; {BEGIN}"
             )
-        self._require_no_older(last)
+        self._known = self._memory.head()
+        self._require_known(last)
         self._name = self.head().log
-        self._memory.keep(self._head_of(last))
+        self._know(last)
 
-    def _require_no_older(self, last: AuditRecord) -> None:
-        """Raises AuditError where the record that is remembered is not in the log."""
-        kept = self._memory.head()
-        if kept is None:
+    def _require_known(self, last: AuditRecord | None) -> None:
+        """Raises AuditError where the newest record that was seen in the log is not in it: others may append only."""
+        known = self._known
+        if known is None:
             return
-        found = self._connection.execute("SELECT hash FROM record WHERE seq = ?", (kept.seq,)).fetchone()
-        if found is None or found[0] != kept.hash:
+        found = self._connection.execute("SELECT hash FROM record WHERE seq = ?", (known.seq,)).fetchone()
+        if found is None or found[0] != known.hash:
             raise AuditError(
-                f"the access log {self.path} ends with record {last.seq}, and is not the one whose record {kept.seq} "
-                f"{self._memory.path} remembers: its end was cut off, or an older copy or another log put there; put "
-                f"the newest back, or {BEGIN}"
+                f"the access log {self.path} ends with record {last.seq if last else 0}, and is not the one whose "
+                f"record {known.seq} {self._memory.path} remembers: its end was cut off, or an older copy or another "
+                f"log put there; put the newest back, or {BEGIN}"
             )
 
     def _head_of(self, record: AuditRecord) -> Head:
@@ -241,10 +254,12 @@ class Audit:
         return Head(self._name, record.seq, record.hash, record.signature, public)
 
     def head(self) -> Head:
-        """The last record, for the anchor. Raises AuditError."""
+        """The last record, for the anchor. Raises AuditError, also where the log is not what it was."""
         with self._lock:
             try:
+                self._look_anew()
                 last = self._last()
+                self._require_known(last)
                 first = self._connection.execute(f"SELECT {COLUMNS} FROM record WHERE seq = 1").fetchone()
             except sqlite3.Error as error:
                 raise AuditError(f"cannot read the access log {self.path}: {error}") from error

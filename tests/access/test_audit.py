@@ -16,7 +16,9 @@ import pytest
 
 from device.access import auditkey
 from device.access.audit import Audit, AuditError, read
+from device.access.auditmemory import AuditMemory
 from device.access.auditrecord import GENESIS, Head, digest
+from device.access.auditverify import verify
 from device.system.clock import FakeClock
 
 DECISION = {"decision": "denied", "reason": "unknown", "person": "", "camera": "door"}
@@ -297,3 +299,60 @@ def test_ok__put_back_it_goes_on(tmp_path: Path, clock: FakeClock) -> None:
         log.append("decision", DECISION)
     log.path.with_suffix(".old").rename(log.path)
     assert log.append("decision", DECISION).seq == 2
+
+
+def cut(path: Path) -> None:
+    """By another program, as whoever has the disk can."""
+    with sqlite3.connect(path) as other:
+        other.executescript("DROP TRIGGER record_stays; DELETE FROM record WHERE seq > 2")
+    other.close()
+
+
+def older(path: Path) -> None:
+    """A copy of before, written over the file itself: device and inode stay."""
+    with sqlite3.connect(path) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    path.write_bytes(path.with_suffix(".copy").read_bytes())
+
+
+def rewritten(path: Path) -> None:
+    """As long as it was, with another last record."""
+    with sqlite3.connect(path) as other:
+        other.executescript("DROP TRIGGER record_is_final; UPDATE record SET hash = zeroblob(32) WHERE seq = 4")
+    other.close()
+
+
+@pytest.mark.parametrize("spoil", [cut, older, rewritten])
+def test_fail__the_log_is_not_what_it_was_while_it_is_in_use(
+    tmp_path: Path, clock: FakeClock, spoil: Callable[[Path], None]
+) -> None:
+    """Nothing goes on from there, and neither the head that is remembered nor the anchor is put back to it."""
+    log = Audit.open(tmp_path / "audit", clock)
+    log.append("start", {})
+    with sqlite3.connect(log.path) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    log.path.with_suffix(".copy").write_bytes(log.path.read_bytes())
+    log.append("decision", DECISION)
+    log.append("decision", DECISION)
+    head = log.head()
+    spoil(log.path)
+    for _ in range(2):
+        with pytest.raises(AuditError, match=r"not the one whose record 4 .*audit\.head remembers"):
+            log.append("decision", DECISION)
+        with pytest.raises(AuditError, match="not the one whose record 4"):
+            log.head()
+    assert AuditMemory(log.path.parent).head() == head
+    finding = verify(lambda: read(log.path), log.public_key, [head]).finding
+    assert finding is not None
+    log.close()
+    with pytest.raises(AuditError):
+        Audit.open(tmp_path / "audit", clock)
+
+
+def test_ok__what_another_process_appended_is_gone_on_from(tmp_path: Path, clock: FakeClock) -> None:
+    door, command = Audit.open(tmp_path / "audit", clock), Audit.open(tmp_path / "audit", clock)
+    for seq, log in enumerate((command, door, door, command, door), 2):
+        assert log.append("admin", {"act": "enrol", "person": ""}).seq == seq
+        assert door.head() == command.head()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,24 @@ def test_ok__each_record_moves_the_anchor(latch: Latch, visit: Visit) -> None:
     heads = [event for event in visit.look(5) if isinstance(event, AuditHead)]
     assert heads[-1].seq == latch.audit.head().seq
     assert heads[-1].anchor == latch.audit.head().to_json()
+
+
+def test_fail__a_log_that_was_cut_off_under_the_door(latch: Latch, visit: Visit) -> None:
+    """Nobody is let in, it is said, and the broker's anchor stays as it was."""
+    visit.look(5, track=1)
+    with sqlite3.connect(latch.audit.path) as other:
+        other.executescript("DROP TRIGGER record_stays; DELETE FROM record WHERE seq > 2")
+    other.close()
+    latch.clock.advance(10.0)
+    events = visit.look(10, track=2)
+    assert reasons(events) == ["fault"]
+    assert not [event for event in events if isinstance(event, AuditHead)]
+    assert "its end was cut off" in latch.enforcer.fault
+    assert latch.lock.pulses == [3.0]
+    latch.clock.advance(6.0)
+    visit.look(1, faces=False)
+    assert latch.enforcer.fault, "a cut log takes no records again"
+    assert len(latch.records()) == 2
 
 
 def test_fail__no_commit_no_unlock(latch: Latch, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
