@@ -280,8 +280,11 @@ class Box:
 
     def _camera_set(self, config: settings.Config, base: Path) -> CameraSet:
         changed = threading.Condition()
+        stale_s = config.door.policy.max_frame_age_s if config.device.role == "door" else None
         readers = [
-            Reader(camera, partial(open_source, camera, base, CACHE), self._on_failure, changed=changed)
+            Reader(
+                camera, partial(open_source, camera, base, CACHE), self._on_failure, changed=changed, stale_s=stale_s
+            )
             for camera in config.cameras
         ]
         return CameraSet(readers)

@@ -60,7 +60,8 @@ class Source(Protocol):
         """Go to the next picture, waiting for it where it is live.
 
         Returns:
-            Of a recording its presentation time: seconds since the first picture, strictly increasing. None where live.
+            Of a recording its presentation time: seconds since the first picture, strictly increasing. Of a live one
+            when it was taken, in seconds on a clock of its own; None where it doesn't say.
         Raises:
             EndOfSource: a recording is over.
             InputError: the source was lost.

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,10 +162,13 @@ class StreamSource(_Capture):
         self._url = url
         self.description = without_password(url)
         self._timeouts = (open_timeout_s, read_timeout_s)
+        # Of MJPEG over HTTP, FFmpeg counts the pictures and calls that their times.
+        self._timed = url.lower().startswith("rtsp")
 
     def open(self) -> None:
         """See `Source`."""
         self._require_answer()
+        began = time.monotonic()
         open_ms, read_ms = (int(seconds * 1000) for seconds in self._timeouts)
         options = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -179,11 +183,17 @@ class StreamSource(_Capture):
                 f"{self.description} answers but sends no video that can be read: "
                 "check the path, the user name and the password"
             )
+        # What came while FFmpeg looked at the stream would come first, and show what is over.
+        opened = time.monotonic()
+        while time.monotonic() - opened < opened - began:
+            self.grab()
 
-    def grab(self) -> None:
+    def grab(self) -> float | None:
         """See `Source`."""
         if not self._advance():
             raise InputError(f"{self.description} stopped sending: is the camera on, and the network up?")
+        taken_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 if self._capture is not None and self._timed else 0.0
+        return taken_s if math.isfinite(taken_s) and taken_s > 0 else None
 
     def retrieve(self) -> Raw:
         """See `Source`."""

@@ -85,6 +85,41 @@ class Timeline:
         return True
 
 
+class Punctuality:
+    """How late the pictures of a live source come.
+
+    Where they say when they were taken, on whatever clock, each is compared with the promptest: a backlog that is sent
+    after a pause is late, the present after a pause is not. Where they do not, one that comes after a pause may be as
+    old as the pause.
+    """
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """The source was opened anew."""
+        self._last: float | None = None
+        self._promptest = math.inf
+
+    def late_s(self, now: float, taken: float | None) -> float:
+        """Seconds by which a picture may be late that comes `now` and was taken at `taken` on its own clock; infinite
+        where that clock has jumped ahead."""
+        pause = 0.0 if self._last is None else now - self._last
+        self._last = now
+        if taken is None:
+            return pause
+        delay = now - taken
+        if delay < self._promptest - JUMP_S < math.inf:
+            return math.inf
+        self._promptest = min(self._promptest + DRIFT * pause, delay)
+        return delay - self._promptest
+
+
+DRIFT = 5e-4
+"""Of two clocks against each other, at most: five times what quartz does."""
+JUMP_S = 1.0
+
+
 @dataclass
 class Backoff:
     """How long to wait before the next try: doubles from `first_s` to `most_s`.

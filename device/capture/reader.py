@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from device import config
 from device.capture.camera import EndOfSource, Source
 from device.capture.mailbox import Mailbox
-from device.capture.pacing import Backoff, Clock, Decimator, FreezeWatch, Timeline
+from device.capture.pacing import Backoff, Clock, Decimator, FreezeWatch, Punctuality, Timeline
 from device.capture.pixels import to_image
 from device.capture.vitals import Vitals
 from device.datatypes import CameraHealth, Frame
@@ -55,6 +55,8 @@ class Reader:
         on_failure: told when the thread dies of a fault of ours.
         clock: the machine's, or a test's.
         changed: one condition for all cameras that one consumer waits for; re-entrant, as `Condition()` is.
+        stale_s: a live source whose pictures may be so old when they come is opened anew, for the present: what opens
+            a door must be there. None: late pictures are pictures, too.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Reader:
         *,
         clock: Clock | None = None,
         changed: threading.Condition | None = None,
+        stale_s: float | None = None,
     ) -> None:
         self.id = camera.id
         self.error: InputError | None = None
@@ -80,6 +83,8 @@ class Reader:
         self._decimator = Decimator(camera.fps)
         self._timeline = Timeline()
         self._freeze = FreezeWatch()
+        self._stale_s = stale_s
+        self._punctuality = Punctuality()
         self._backoff = Backoff()
         self._opened: Source | None = None
         self._session: _Session | None = None
@@ -189,6 +194,7 @@ class Reader:
             if not opened:
                 self._call(session, "opening it", source.open)
                 self._freeze.restart(self._clock.monotonic())
+                self._punctuality.restart()
             self._pump(session)
         except EndOfSource:
             source.close()
@@ -210,11 +216,24 @@ class Reader:
                 return  # Left behind while it hung: another thread goes on with the clocks below.
             index, self._index = self._index, self._index + 1
             time_s, wall = self._clock.monotonic(), self._clock.wall()
-            if presented_s is not None:
+            if source.live:
+                late_s = self._lateness(source, time_s, presented_s)
+                time_s, wall = time_s - late_s, wall - late_s
+            elif presented_s is not None:
                 time_s, wall = self._timeline.place(presented_s, time_s, wall)
             if self._decimator.due(time_s):
                 raw = self._call(session, "waiting for a picture", source.retrieve)
                 self._deliver(session, Frame(self.id, index, to_image(raw, self._camera.rotate), time_s, wall))
+
+    def _lateness(self, source: Source, now: float, taken: float | None) -> float:
+        """By how many seconds a live picture is known to be late. Raises InputError where it may be too old."""
+        late_s = self._punctuality.late_s(now, taken)
+        if self._stale_s is not None and late_s > self._stale_s:
+            raise InputError(
+                f"{source.description} sends pictures that may be {late_s:.1f} s old: the network paused, or this "
+                "machine does not keep up with its size and rate"
+            )
+        return late_s if taken is not None and self._stale_s is not None else 0.0
 
     def _deliver(self, session: _Session, frame: Frame) -> None:
         if self._over(session):

@@ -55,7 +55,13 @@ def make_reader(failures: list[tuple[str, BaseException]]) -> Iterator[MakeReade
     readers: list[Reader] = []
     scripted: list[Source] = []
 
-    def make(*sources: Source, clock: FakeClock | None = None, changed: object = None, **settings: object) -> Reader:
+    def make(
+        *sources: Source,
+        clock: FakeClock | None = None,
+        changed: object = None,
+        stale_s: float | None = None,
+        **settings: object,
+    ) -> Reader:
         scripted.extend(sources)
         left = list(sources)
         camera = config.Camera.model_validate({"id": "front", **settings})
@@ -65,6 +71,7 @@ def make_reader(failures: list[tuple[str, BaseException]]) -> Iterator[MakeReade
             lambda name, error: failures.append((name, error)),
             clock=clock,
             changed=changed,  # type: ignore[arg-type]
+            stale_s=stale_s,
         )
         readers.append(made)
         return made
