@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 
 from device.access.galleryrecords import LEAST_PHOTOS
-from device.datatypes import AccessDecision, FaceSeen, Frame, Image, Liveness, LockMoved, Observation
+from device.datatypes import AccessDecision, Box, FaceSeen, Frame, Image, Liveness, LockMoved, Observation
 from device.web.server import WebServer
 from tests.chromium import DESKTOP, PHONE, Chromium, Page, fake_camera
+from tests.web import drawnvisitor
 from tests.web.conftest import PASSWORD, Site
 from tests.web.doorhouse import DoorHouse, side_by_side
 from tests.web.house import START
@@ -90,16 +92,18 @@ def picture(page: Page, tmp_path: Path, name: str) -> None:
 class AtTheDoor:
     """Somebody stands before the door: what the loop tells the page."""
 
-    def __init__(self, site: Site, house: DoorHouse, image: Image) -> None:
+    def __init__(self, site: Site, house: DoorHouse, image: Image, face: Box | None = None) -> None:
+        """`face`: where it is, in pixels; somewhere on the left where None."""
         self.site, self.house, self.image = site, house, image
+        height, width = image.shape[:2]
+        self.box = face or (0.2 * width, 0.2 * height, 0.5 * width, 0.8 * height)
         self.index = 0
 
     def stand(self, name: str = "", outcome: str = "", reason: str = "", prompt: str = "") -> None:
         """One frame with a face."""
-        height, width = self.image.shape[:2]
         face = FaceSeen(
             track=1,
-            xyxy=(0.2 * width, 0.2 * height, 0.5 * width, 0.8 * height),
+            xyxy=self.box,
             confidence=0.9,
             in_zone=True,
             quality=(),
@@ -199,6 +203,34 @@ def test_ok__door_says_granted_and_denied(
     picture(page, tmp_path, f"door-denied-{'phone-' if language == 'es' else ''}{language}")
     visitor_at_door.leave()
     page.wait_for("document.querySelector('.verdict.idle')", 20)
+    page.close()
+
+
+def test_ok__the_picture_of_the_readme(
+    door: Site, house: DoorHouse, url: str, chromium: Chromium, tmp_path: Path, known: Known
+) -> None:
+    """Drawn, and with other names: docs/images/door.png."""
+    for person, name in zip(house.gallery.people(), ("Ana", "Begoña", "Chen"), strict=True):
+        house.gallery.update(replace(person, name=name))
+        house.ids[name] = person.id
+    visitor = AtTheDoor(door, house, drawnvisitor.visitor(), drawnvisitor.FACE)
+    for granted, reason, name in ((False, "unknown", ""), (False, "schedule", "Chen"), (True, "recognised", "Begoña")):
+        house.decide(granted, reason, name, similarity=0.71)
+    page = visit(chromium, url, "/", (1280, 760))
+    visitor.stand(prompt="look left")
+    page.wait_for("document.querySelector('.asking')")
+    visitor.decide(True, "recognised", "Ana")
+    visitor.stand("Ana", "granted", "recognised")
+    page.wait_for("document.querySelector('.verdict.granted')")
+    page.wait_for("document.querySelectorAll('.decision').length === 4")
+    page.wait_for("document.querySelector('#live').naturalWidth > 0")
+    for _ in range(3):  # A browser shows a live picture when the next one comes.
+        visitor.stand("Ana", "granted", "recognised")
+        shown = page.evaluate("performance.now()")
+        page.wait_for(f"performance.now() > {shown + 150}")
+    assert page.text("#verdict").split() == ["Access", "granted", "Ana"]
+    assert not any(name in page.text("body") for name in known)
+    picture(page, tmp_path, "readme-door")
     page.close()
 
 
