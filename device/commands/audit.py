@@ -70,9 +70,7 @@ def audit() -> None:
 @click.option("--person", default="", help="Of one person, by name or id.")
 @click.option("--decision", type=click.Choice(["granted", "denied"]), help="Decisions that ended so.")
 @click.option("--reason", default="", help="Decisions with that reason.")
-@click.option(
-    "--kind", default="", help="Records of that kind: decision, lock, door, admin, clock, start, stop, fault."
-)
+@click.option("--kind", default="", help="Records of that kind: decision, lock, door, admin, clock, anchor, start …")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest so many.")
 @click.option("--csv", "form", flag_value="csv", help="For a spreadsheet.")
 @click.option("--json", "form", flag_value="json", help="One object a line, with all that was recorded.")
@@ -185,7 +183,7 @@ def _releases(path: Path, journal: Path, *, asked: bool) -> str:
     try:
         found = compare(entries(journal), read(path))
     except OSError as error:
-        raise InputError(f"cannot read the keeper's journal {journal}: {error.strerror}") from error
+        raise InputError(f"cannot read the keeper's journal {journal}: {error.strerror or error}") from error
     if found.fault:
         raise InputError(f"{journal}: {found.fault}")
     older = f"; {found.older} from before this log" if found.older else ""

@@ -234,6 +234,12 @@ def test_fail__journal_that_is_asked_for_must_be_there(folder: Path) -> None:
     assert "journal" in refusal(run(folder, "verify", "--journal", folder / "none"))
 
 
+def test_fail__journal_that_holds_something_else(folder: Path) -> None:
+    journal = released(folder)
+    journal.write_text("[" * 200_000 + "\n")
+    assert "is damaged at line 1" in refusal(run(folder, "verify"))
+
+
 def verifier(out: Path, *anchor: Path) -> subprocess.CompletedProcess[str]:
     """The exported verifier, as somebody without Sereno runs it."""
     command = [sys.executable, "-I", "verify.py", ".", *map(str, anchor)]

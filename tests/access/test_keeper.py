@@ -98,6 +98,15 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+def test_fail__a_journal_with_a_line_that_was_never_an_entry(tmp_path: Path) -> None:
+    """What has released the lock is not known then: the pin is put to rest, and that is all."""
+    settings, pins = KeeperSettings(journal=tmp_path / "journal.jsonl", driver="mock"), Pins()
+    settings.journal.write_text('{"action": "start"}\n' + "[" * 200_000 + "\n")
+    with pytest.raises(OSError, match=r"journal\.jsonl is damaged at line 2: move it away"):
+        Keeper(settings, pins, Journal(settings.journal), lambda _: None)
+    assert pins.calls == [("output", 17, 0)]
+
+
 def test_ok__to_the_moment(bench: Bench) -> None:
     bench.unlock(1.5)
     assert bench.keeper.due() == pytest.approx(101.5)

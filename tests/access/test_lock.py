@@ -48,6 +48,16 @@ def test_fail__an_order_whose_time_is_over(journal_path: Path, opened: Callable[
     assert lock.state == "unlocked"
 
 
+def test_fail__a_damaged_journal(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
+    """The lock is faulty for as long as it is there, and says by what."""
+    journal_path.parent.mkdir(exist_ok=True)
+    journal_path.write_text("[" * 200_000 + "\n")
+    lock = KeeperLock(opened())
+    assert (lock.state, "journal.jsonl is damaged at line 1" in lock.fault) == ("faulty", True)
+    with pytest.raises(LockError, match="damaged at line 1"):
+        lock.unlock(1, record("a"))
+
+
 def test_ok__never_longer_than_the_bound(journal_path: Path, opened: Callable[..., KeeperLink]) -> None:
     """Whatever it is told; and several in a row are one time that is bounded."""
     lock = KeeperLock(opened(max_unlock_s=1.5))

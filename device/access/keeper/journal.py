@@ -22,8 +22,13 @@ class Journal:
         self._used: array[int] = array("Q")
         self.left_open = ""
         """The authorisation of a release that an earlier keeper did not live to end; empty where there is none."""
-        for entry in entries(path) if path.exists() else ():
-            self._take(entry)
+        self._damage: OSError | None = None
+        try:
+            for entry in entries(path) if path.exists() else ():
+                self._take(entry)
+        except OSError as error:
+            # Which records have released the lock is not known: no entry is written, but the pin is put to rest first.
+            self._damage = error
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._boot = _boot_id()
         if path.stat().st_size and not _ends_with_newline(path):
@@ -42,8 +47,10 @@ class Journal:
         """Append an entry, by default forced to the disk before this returns.
 
         Raises:
-            OSError: it is not on the disk.
+            OSError: it is not on the disk, or what is there cannot be read.
         """
+        if self._damage is not None:
+            raise self._damage
         entry = {
             "action": action,
             **details,
@@ -79,13 +86,15 @@ class Journal:
 
 
 def entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries in their order; a torn line is passed over. Raises OSError."""
+    """The entries in their order; a torn line is passed over. Raises OSError, also where a line was never an entry."""
     with path.open("rb") as stream:
-        for line in stream:
+        for number, line in enumerate(stream, start=1):
             try:
                 entry = json.loads(line)
             except ValueError:
                 continue
+            except RecursionError:
+                raise OSError(f"{path} is damaged at line {number}: move it away to begin a new one") from None
             if isinstance(entry, dict):
                 yield entry
 
