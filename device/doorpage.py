@@ -37,5 +37,5 @@ def door_page(
             record=audit.append,
             erase=partial(erase, folder),
         ),
-        board=DoorBoard(),
+        board=DoorBoard(gallery.names),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -20,11 +20,20 @@ SAME_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an attempt ended. `name` is empty where nobody was recognised."""
+    """How an attempt ended. `name` is empty where nobody was recognised, or who was is in the gallery no more."""
 
     granted: bool
     reason: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict as it is kept: with the person's id, whose name is looked up whenever it is shown."""
+
+    granted: bool
+    reason: str
+    person: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +57,12 @@ class Shown:
 class DoorBoard:
     """Listens to the loop as a sink (`accept`) and as an observer (`show`); pages wait for what is new. Any thread."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock`: monotonic seconds."""
-        self._clock = clock
+    def __init__(self, names: Callable[[], Mapping[str, str]], clock: Callable[[], float] = time.monotonic) -> None:
+        """`names`: of the gallery as it is at this moment, by id. `clock`: monotonic seconds."""
+        self._names, self._clock = names, clock
         self._changed = threading.Condition()
         self._shown = Shown()
+        self._verdict: _Judged | None = None
         self._told: dict[int, str] = {}
         self._track = 0
         self._until = self._judged_at = float("-inf")
@@ -94,38 +104,34 @@ class DoorBoard:
             current = self._current()
         return current if current != known else None
 
-    def forget(self) -> None:
-        """Show no name any more: somebody was removed."""
-        with self._changed:
-            self._set(verdict=None)
-
     def _take(self, decision: AccessDecision) -> None:
         self._set(record=max(decision.record, self._shown.record))
         # A sum of several denials that were told at the time is no news.
         if decision.frames > 0 or decision.granted or decision.reason == "fault":
-            self._judge(Verdict(decision.granted, decision.reason, decision.name))
+            self._judge(_Judged(decision.granted, decision.reason, decision.person))
 
     def _judged(self, face: FaceSeen) -> None:
         self._track = face.track
-        self._judge(Verdict(face.outcome == "granted", face.reason, face.name))
+        self._judge(_Judged(face.outcome == "granted", face.reason, face.person))
 
-    def _judge(self, verdict: Verdict) -> None:
+    def _judge(self, verdict: _Judged) -> None:
         """Show a verdict. What comes a moment after a grant must not hide it."""
-        last = self._current().verdict
+        now = self._clock()
+        last = self._verdict if now < self._until else None
         if last is not None and last.granted and not verdict.granted and self._shown.lock == "unlocked":
             return
         same = last is not None and (last.granted, last.reason) == (verdict.granted, verdict.reason)
-        now = self._clock()
-        if same and last is not None and not verdict.name and now - self._judged_at < SAME_S:
+        if same and last is not None and not verdict.person and now - self._judged_at < SAME_S:
             verdict = last
-        self._judged_at, self._until = now, now + VERDICT_S
-        self._set(verdict=verdict)
+        self._judged_at, self._until, self._verdict = now, now + VERDICT_S, verdict
+        self._changed.notify_all()
 
     def _current(self) -> Shown:
-        now = self._clock()
+        now, judged = self._clock(), self._verdict
         shown = self._shown
-        if shown.verdict is not None and now >= self._until:
-            shown = replace(shown, verdict=None)
+        if judged is not None and now < self._until:
+            name = self._names().get(judged.person, "") if judged.person else ""
+            shown = replace(shown, verdict=Verdict(judged.granted, judged.reason, name))
         if shown.faces and now - self._seen_at >= GONE_S:
             shown = replace(shown, faces=0, prompt="")
         return shown

@@ -64,7 +64,6 @@ def forget(person_id: str) -> ResponseReturnValue:
         abort(400, "nobody was removed: the box that confirms it was not ticked")
     person = _person(person_id)
     own.people.forget(person.id, by)
-    own.board.forget()
     log.info("person %s was removed by %s", person.id, by)
     return redirect(url_for("people.index", forgotten="yes"), 303)
 

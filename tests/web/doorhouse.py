@@ -76,7 +76,7 @@ class DoorHouse:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.gallery = Gallery.open(self.path, self.key, self.models.recognizer.model_sha256, create=True)
         self.audit = Audit.open(self.folder / "audit")
-        self.board = DoorBoard()
+        self.board = DoorBoard(self.gallery.names)
         for name, embeddings in self.people.items():
             consent = Consent("They agreed to this test.", 1_790_000_000.0, "asked")
             person = Person(new_id(), name, 1_790_000_000.0, groups=("staff",), consents=(consent,))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from device.access.gallery import Gallery
 from device.datatypes import AccessDecision, DoorState, FaceSeen, Frame, LockMoved, Observation
 from device.web.doorboard import GONE_S, VERDICT_S, DoorBoard, Shown, Verdict
 from tests.web.conftest import Clock, Site
+from tests.web.doorhouse import DoorHouse
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
+NAMES = {"id of Ana": "Ana", "id of Eva": "Eva"}
+
+
+def make(clock: Callable[[], float] = time.monotonic, names: dict[str, str] = NAMES) -> DoorBoard:
+    return DoorBoard(lambda: names, clock)
 
 
 def face(track: int = 1, **changes: Any) -> FaceSeen:
@@ -40,7 +49,7 @@ def decision(granted: bool, reason: str, name: str = "", **changes: Any) -> Acce
         "camera": "front",
         "granted": granted,
         "reason": reason,
-        "person": "",
+        "person": f"id of {name}" if name else "",
         "name": name,
         "similarity": None,
         "liveness": None,
@@ -53,10 +62,10 @@ def decision(granted: bool, reason: str, name: str = "", **changes: Any) -> Acce
 
 def test_ok__verdict_goes_after_a_while_and_stays_with_the_face() -> None:
     clock = Clock()
-    board = DoorBoard(clock)
+    board = make(clock)
     assert board.state() == Shown()
     board.accept(decision(True, "recognised", "Ana"))
-    board.show(seen(face(outcome="granted", reason="recognised", name="Ana")))
+    board.show(seen(face(outcome="granted", reason="recognised", person="id of Ana")))
     assert board.state().verdict == Verdict(True, "recognised", "Ana")
     assert board.state().record == 7
     for _ in range(100):
@@ -69,7 +78,7 @@ def test_ok__verdict_goes_after_a_while_and_stays_with_the_face() -> None:
 
 def test_ok__verdict_is_shown_for_some_seconds_when_the_face_has_left() -> None:
     clock = Clock()
-    board = DoorBoard(clock)
+    board = make(clock)
     board.accept(decision(False, "near_miss"))
     clock.now += VERDICT_S - 0.01
     assert board.state().verdict == Verdict(False, "near_miss", "")
@@ -79,7 +88,7 @@ def test_ok__verdict_is_shown_for_some_seconds_when_the_face_has_left() -> None:
 
 def test_ok__denial_that_is_summed_up_is_shown_when_it_happens_and_not_later() -> None:
     clock = Clock()
-    board = DoorBoard(clock)
+    board = make(clock)
     board.show(seen(face(outcome="denied", reason="unknown")))
     assert board.state().verdict == Verdict(False, "unknown", "")
     clock.now += 60
@@ -89,7 +98,7 @@ def test_ok__denial_that_is_summed_up_is_shown_when_it_happens_and_not_later() -
 
 
 def test_ok__denial_beside_does_not_hide_a_grant_while_the_lock_is_released() -> None:
-    board = DoorBoard(Clock())
+    board = make(Clock())
     board.accept(decision(True, "recognised", "Ana"))
     board.accept(LockMoved(unlocked=True, wall=0.0))
     board.show(seen(face(2, outcome="denied", reason="unknown")))
@@ -100,7 +109,7 @@ def test_ok__denial_beside_does_not_hide_a_grant_while_the_lock_is_released() ->
 
 
 def test_ok__grant_replaces_a_denial_at_once() -> None:
-    board = DoorBoard(Clock())
+    board = make(Clock())
     board.accept(decision(False, "liveness", "Ana"))
     board.accept(decision(True, "recognised", "Eva"))
     assert board.state().verdict == Verdict(True, "recognised", "Eva")
@@ -108,18 +117,32 @@ def test_ok__grant_replaces_a_denial_at_once() -> None:
 
 def test_fail__name_of_one_is_never_lent_to_another() -> None:
     clock = Clock()
-    board = DoorBoard(clock)
+    board = make(clock)
     board.accept(decision(False, "schedule", "Ana"))
     clock.now += 3
     board.show(seen(face(9, outcome="denied", reason="schedule")))
     assert board.state().verdict == Verdict(False, "schedule", "")
-    board.show(seen(face(10, in_zone=False, outcome="granted", reason="recognised", name="Eva")))
+    board.show(seen(face(10, in_zone=False, outcome="granted", reason="recognised", person="id of Eva")))
     assert board.state().verdict == Verdict(False, "schedule", "")
+
+
+def test_fail__name_of_somebody_who_was_forgotten_meanwhile() -> None:
+    """By another process, too: who stands there still is shown without a name."""
+    clock, names = Clock(), dict(NAMES)
+    board = make(clock, names)
+    board.accept(decision(True, "recognised", "Ana"))
+    shown = board.wait(None, 1)
+    del names["id of Ana"]
+    board.show(seen(face(outcome="granted", reason="recognised", person="id of Ana", name="Ana")))
+    assert board.state().verdict == Verdict(True, "recognised", "")
+    changed = board.wait(shown, 1)
+    assert changed is not None
+    assert changed.verdict == Verdict(True, "recognised", "")
 
 
 def test_ok__prompt_lock_contact_and_alarms() -> None:
     clock = Clock()
-    board = DoorBoard(clock)
+    board = make(clock)
     board.show(seen(face(prompt="look left"), face(2, in_zone=False)))
     board.accept(LockMoved(unlocked=True, wall=0.0))
     board.accept(DoorState("open", ("forced",), 0.0))
@@ -129,7 +152,7 @@ def test_ok__prompt_lock_contact_and_alarms() -> None:
 
 
 def test_ok__waits_for_what_is_new() -> None:
-    board = DoorBoard()
+    board = make()
     first = board.wait(None, 1)
     assert first == Shown()
     assert board.wait(first, 0.05) is None
@@ -139,12 +162,21 @@ def test_ok__waits_for_what_is_new() -> None:
     assert changed.lock == "unlocked"
 
 
-def test_ok__stream_of_a_door(door: Site, vera: Any) -> None:
+def test_ok__stream_of_a_door(door: Site, house: DoorHouse, vera: Any) -> None:
+    name, person = next(iter(house.ids.items()))
     body = iter(vera.get("/api/events/stream").response)
     assert next(body) == b"retry: 3000\n\n"
     assert b'"verdict":null' in next(body)
     board = door.app.extensions["sereno"].door.board
-    board.accept(decision(True, "recognised", "Ana"))
-    assert b'event: door\ndata: {"verdict":{"granted":true,"reason":"recognised","name":"Ana"}' in next(body)
+    board.accept(decision(True, "recognised", name, person=person))
+    assert (
+        f'event: door\ndata: {{"verdict":{{"granted":true,"reason":"recognised","name":"{name}"}}'
+        in next(body).decode()
+    )
     state = vera.get("/api/door").json
-    assert (state["verdict"]["name"], state["lock"], state["fault"]) == ("Ana", "locked", "")
+    assert (state["verdict"]["name"], state["lock"], state["fault"]) == (name, "locked", "")
+    command = Gallery.open(house.path, house.key, None)
+    command.forget(person)
+    command.close()
+    assert b'{"granted":true,"reason":"recognised","name":""}' in next(body)
+    assert vera.get("/api/door").json["verdict"]["name"] == ""
