@@ -207,7 +207,7 @@ class Box:
         recorded = camera.pace == "fast" and not open_source(camera, base, CACHE).live
         try:
             door = build_door(config, base, folder, recorded=recorded)
-            self._publisher.follow(door.decisions)
+            self._publisher.follow(door.decisions, door.witness)
         except BaseException:
             self._publisher.stop(0)
             raise

@@ -16,6 +16,7 @@ from device import __version__
 from device import config as settings
 from device.access.audit import Audit, boot_id
 from device.access.audit import recorded as on_record
+from device.access.auditwitness import AuditWitness
 from device.access.decisionlog import DecisionLog
 from device.access.enforcement import Enforcer
 from device.access.facemodels import EMBEDDER, open_detector
@@ -70,6 +71,7 @@ class Door:
 
     unit: DoorUnit
     decisions: DecisionLog
+    witness: AuditWitness
     gallery: Gallery
     models: list[str]
     warnings: list[str]
@@ -170,7 +172,8 @@ def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: b
     )
     models = [detector.name, bundle.name]
     page = door_page(detector=detector, recognizer=recognizer, rules=rules, gallery=gallery, audit=audit, folder=folder)
-    return Door(unit, decisions, gallery, models, warnings, page, enforcer, lock, audit, door.liveness)
+    witness = AuditWitness(audit, warnings)
+    return Door(unit, decisions, witness, gallery, models, warnings, page, enforcer, lock, audit, door.liveness)
 
 
 class CheapLook:

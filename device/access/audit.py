@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 import sqlite3
@@ -267,6 +268,16 @@ class Audit:
             raise AuditError(f"the access log {self.path} has lost its beginning: `sereno audit verify` says more")
         log = str(AuditRecord(*first).content.get("log", ""))
         return Head(log, last.seq, last.hash, last.signature, auditkey.public_bytes(self.public_key))
+
+    def accounts_for(self, head: Head) -> bool:
+        """Whether a record has the head's hash, or this log was begun after the head's. Raises AuditError."""
+        with self._lock:
+            try:
+                found = self._connection.execute("SELECT 1 FROM record WHERE hash = ?", (head.hash,)).fetchone()
+                [(first,)] = self._connection.execute("SELECT body FROM record WHERE seq = 1").fetchall()
+            except (sqlite3.Error, ValueError) as error:
+                raise AuditError(f"cannot read the access log {self.path}: {error}") from error
+        return found is not None or json.loads(first).get("after_log") == head.log
 
     def close(self) -> None:
         """Close the file. Harmless when repeated."""

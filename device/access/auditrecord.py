@@ -13,9 +13,10 @@ FORMAT = b"sereno-audit-1"
 """First field of what is hashed: another form of record can never be taken for this one."""
 GENESIS = bytes(32)
 """`prev` of the first record."""
-KINDS = ("begin", "start", "stop", "decision", "lock", "door", "admin", "clock", "fault")
+KINDS = ("begin", "start", "stop", "decision", "lock", "door", "admin", "clock", "anchor", "fault")
 """What the door unit writes; `begin` is the first record of each log and names it."""
 _KIND = re.compile(r"[a-z][a-z-]{0,31}")
+_LOG = re.compile(r"[0-9a-f]{32}")
 _NAMES = {"name", "names"}
 
 
@@ -97,8 +98,10 @@ class Head:
                 int(values["seq"]),
                 *(bytes.fromhex(values[key]) for key in ("hash", "signature", "public_key")),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not an anchor: {error}") from error
+        if not _LOG.fullmatch(head.log) or not 0 < head.seq < 2**63:
+            raise ValueError("not an anchor: no name of a log, or no number of a record")
         if [len(head.hash), len(head.signature), len(head.public_key)] != [32, 64, 32]:
             raise ValueError("not an anchor: a value of the wrong length")
         return head

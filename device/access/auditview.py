@@ -15,7 +15,7 @@ from device.access.auditrecord import AuditRecord
 COLUMNS = ("seq", "time", "kind", "decision", "person", "name", "reason", "similarity", "liveness", "detail")
 SHOWN = (
     *("act", "user", "role", "changed", "by", "state", "of", "cause", "alarms"),
-    *("jump_s", "back_s", "after_seq", "after_log", "detail", "summed"),
+    *("jump_s", "back_s", "after_seq", "after_log", "anchored_seq", "detail", "summed"),
 )
 """What of other bodies goes into the column `detail`."""
 WORDS = {

@@ -6,6 +6,7 @@ import logging
 from typing import Protocol
 
 from device.datatypes import AccessDecision
+from device.publish.anchor import Witness
 from device.publish.messages import Topics, access_message
 from device.publish.outbox import Entry, Outbox
 
@@ -32,7 +33,7 @@ class DecisionFeed:
     the outbox, is told later. How far it has come is written with the messages, in one transaction.
     """
 
-    def __init__(self, outbox: Outbox, topics: Topics, source: DecisionLog, *, named: bool) -> None:
+    def __init__(self, outbox: Outbox, topics: Topics, source: DecisionLog, *, named: bool, witness: Witness) -> None:
         """Start after the last record that was told; in a new outbox with what comes from now on.
 
         Args:
@@ -40,14 +41,17 @@ class DecisionFeed:
             topics: of this device.
             source: the log.
             named: put people's names into the messages.
+            witness: told where the log lacks what was told of it.
         """
         self._outbox, self._topics, self._source, self._named = outbox, topics, source, named
         newest = source.newest()
-        told = outbox.told_record
-        # A log that is shorter than what was told of it was cut off or begun anew: that is for `audit verify` to say.
-        self._told = newest if told is None else min(told, newest)
-        if told != self._told:
-            outbox.start_at(self._told)
+        told, of = outbox.told_record, outbox.told_log
+        same = told is not None and of in ("", witness.log)
+        self._told = min(told, newest) if told is not None and same else newest
+        if told is not None and same and told > newest:
+            witness.lacks(told, newest)
+        if (told, of) != (self._told, witness.log):
+            outbox.start_at(self._told, witness.log)
         self._waiting = False
 
     def fill(self) -> None:

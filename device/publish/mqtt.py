@@ -14,6 +14,7 @@ from typing import Any
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from device.config import Mqtt
+from device.publish.anchor import Witness, retained
 from device.publish.connection import Connection, ConnectionFailed, address, tls_context
 from device.publish.delivery import Delivery
 from device.publish.messages import Topics, availability_message, status_message
@@ -63,6 +64,8 @@ class MqttPublisher:
         self._client_id = f"{mqtt.topic_prefix.replace('/', '-')}-{device_id}"
         self._topics = Topics.of(mqtt.topic_prefix, device_id)
         self._outbox = outbox
+        self.witness: Witness | None = None
+        """Asked once, before the first anchor is sent, about the one that the broker retains."""
         self._status = status
         self._backoff_s = backoff_s
         self._delay_s = backoff_s[0]
@@ -183,6 +186,7 @@ class MqttPublisher:
             return True
         delivery = Delivery(connection, self._outbox)
         delivery.send(availability_message(self._topics, online=True))
+        self._compare_anchor(connection)
         self._up()
         connected_at = time.monotonic()
         status_at = connected_at
@@ -207,6 +211,16 @@ class MqttPublisher:
         self._brief = self._brief + 1 if time.monotonic() - connected_at < BRIEF_S else 0
         self._down(delivery.refusal or (self._hint() if self._brief >= 3 else connection.lost))
         return False
+
+    def _compare_anchor(self, connection: Connection) -> None:
+        """What the broker retains as the access log's anchor is looked at before it is replaced."""
+        if self.witness is None:
+            return
+        anchor = retained(connection, self._topics.anchor)
+        if anchor is not None and not self.witness.meets(anchor):
+            self._outbox.withhold(self._topics.anchor)
+        if connection.alive:
+            self.witness = None
 
     def _hint(self) -> str:
         """Brokers do not always say why they hang up."""

@@ -23,6 +23,8 @@ RETRY_S = 5.0
 """Seconds between two attempts to write to a disk that has refused."""
 TOLD = "told_record"
 """Key of the number of the last audit record of which a message was written."""
+TOLD_LOG = "told_log"
+"""Key of the name of the log that it is of."""
 PICTURE = b""
 """What the record of states has in place of a picture: only that the broker was given one."""
 
@@ -60,6 +62,7 @@ class Outbox:
         self._refused_at = float("-inf")
         self._states: dict[str, tuple[int, Message]] = {}
         self._version = 0
+        self._withheld = ""
         self._listeners: list[Callable[[], None]] = []
         self.trouble = ""
         self.pictures: list[str] = []
@@ -267,7 +270,12 @@ class Outbox:
         with self._database.lock:
             if self._version <= after:
                 return []
-            return sorted((s for s in self._states.values() if s[0] > after), key=lambda state: state[0])
+            news = (s for topic, s in self._states.items() if s[0] > after and topic != self._withheld)
+            return sorted(news, key=lambda state: state[0])
+
+    def withhold(self, topic: str) -> None:
+        """Send no state of this topic any more: what the broker retains there stays."""
+        self._withheld = topic
 
     def forget(self, topic: str) -> None:
         """The broker has let go of what it retained there: say no more of it, unless there is a new value since."""
@@ -296,10 +304,16 @@ class Outbox:
         told = self._database.meta(TOLD)
         return int(told) if told else None
 
-    def start_at(self, record: int) -> None:
-        """Tell of no audit record up to this number."""
+    @property
+    def told_log(self) -> str:
+        """The name of the log that `told_record` is of; empty where none was kept."""
+        return self._database.meta(TOLD_LOG)
+
+    def start_at(self, record: int, log_name: str) -> None:
+        """Tell of no record of that log up to this number."""
         with self._database.transaction():
             self._database.set_meta(TOLD, str(record))
+            self._database.set_meta(TOLD_LOG, log_name)
 
     @property
     def queued(self) -> int:

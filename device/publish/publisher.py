@@ -25,6 +25,7 @@ from device.datatypes import (
     ObjectEvent,
 )
 from device.publish import messages, snapshots
+from device.publish.anchor import Witness
 from device.publish.database import Database
 from device.publish.decisions import DecisionFeed, DecisionLog
 from device.publish.lock import FolderLock, cannot_write
@@ -128,9 +129,13 @@ class Publisher:
         except OSError as error:
             raise cannot_write(folder, error) from error
 
-    def follow(self, decisions: DecisionLog) -> None:
-        """Tell of a door's decisions, out of its log. Call before `start`."""
-        self._feed = DecisionFeed(self._outbox, self._topics, decisions, named=self._config.privacy.publish_names)
+    def follow(self, decisions: DecisionLog, witness: Witness) -> None:
+        """Tell of a door's decisions, out of its log, and of its head, unless the broker knows better. Call before
+        `start`."""
+        named = self._config.privacy.publish_names
+        self._feed = DecisionFeed(self._outbox, self._topics, decisions, named=named, witness=witness)
+        if self._mqtt:
+            self._mqtt.witness = witness
 
     def start(self) -> None:
         """End what a crash left open, then write and send."""

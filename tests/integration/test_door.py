@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -300,6 +301,31 @@ def test_fail__a_log_that_was_taken_away_while_the_door_was_stopped(tmp_path: Pa
     first, second, *_ = read(audit / "audit.db")
     assert (first.content["detail"], first.content["after_seq"]) == ("stolen", 3)
     assert second.kind == "start"
+
+
+def test_fail__the_whole_state_folder_was_put_back(tmp_path: Path, broker: Mosquitto, talk: Path) -> None:
+    """The broker's anchor is not replaced before a new log is begun on record, and tells whoever verifies with it."""
+    config = make_config(tmp_path, talk, broker.port, liveness="off")
+    once = ("run", "--config", config, "--max-frames", "1")
+    verify = ("audit", "verify", "--anchor", "mqtt", "--config", config)
+    assert sereno(*once, program=DEV).returncode == 0
+    state, copy = tmp_path / "state", tmp_path / "copy"
+    shutil.copytree(state, copy)
+    for _ in range(2):
+        assert sereno(*once, program=DEV).returncode == 0
+    assert sereno(*verify, program=DEV).returncode == 0
+    shutil.rmtree(state)
+    shutil.copytree(copy, state)
+    for _ in range(3):
+        done = sereno(*once, program=DEV)
+        assert done.returncode == 0
+        assert "the broker keeps an anchor of record 7, which the access log lacks" in done.stderr
+        assert sereno(*verify, program=DEV).returncode == 1
+    assert [r.content["state"] for r in read(state / "audit" / "audit.db") if r.kind == "anchor"] == ["missing"] * 3
+    assert sereno("audit", "begin", "--why", "put back", "--config", config, program=DEV).returncode == 0
+    done = sereno(*once, program=DEV)
+    assert "the broker keeps" not in done.stderr
+    assert sereno(*verify, program=DEV).returncode == 0
 
 
 def test_ok__the_first_password_at_a_terminal_is_an_act_on_record(tmp_path: Path, talk: Path) -> None:

@@ -47,6 +47,20 @@ class Log:
         return [decision(seq) for seq in range(after + 1, self.records + 1) if seq % 3 == 0][:limit]
 
 
+class Memory:
+    """What the door says of its log."""
+
+    def __init__(self, log: str = "first") -> None:
+        self.log = log
+        self.lacking: list[tuple[int, int]] = []
+
+    def lacks(self, told: int, newest: int) -> None:
+        self.lacking.append((told, newest))
+
+    def meets(self, anchor: str) -> bool:
+        raise AssertionError(anchor)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
@@ -71,7 +85,7 @@ def outbox(folder: Path) -> Outbox:
 
 def test_ok__what_was_there_before_is_not_told_what_comes_is(outbox: Outbox) -> None:
     log = Log(30)
-    feed = DecisionFeed(outbox, TOPICS, log, named=False)
+    feed = DecisionFeed(outbox, TOPICS, log, named=False, witness=Memory())
     feed.fill()
     assert told(outbox) == []
     log.records = 37
@@ -83,7 +97,7 @@ def test_ok__what_was_there_before_is_not_told_what_comes_is(outbox: Outbox) -> 
 
 def test_ok__what_the_outbox_has_no_room_for_waits_in_the_log(folder: Path) -> None:
     outbox, log = opened(folder, limit=100), Log(0)
-    feed = DecisionFeed(outbox, TOPICS, log, named=False)
+    feed = DecisionFeed(outbox, TOPICS, log, named=False, witness=Memory())
     log.records = 900
     feed.fill()
     assert outbox.queued == 100
@@ -99,25 +113,43 @@ def test_ok__what_the_outbox_has_no_room_for_waits_in_the_log(folder: Path) -> N
 
 def test_ok__a_process_that_was_killed_between_log_and_outbox_tells_it_at_its_next_start(folder: Path) -> None:
     log = Log(0)
-    feed = DecisionFeed(opened(folder), TOPICS, log, named=False)
+    feed = DecisionFeed(opened(folder), TOPICS, log, named=False, witness=Memory())
     log.records = 6
     feed.fill()
     log.records = 12  # Killed before the next fill.
     outbox = opened(folder)
-    DecisionFeed(outbox, TOPICS, log, named=False).fill()
+    DecisionFeed(outbox, TOPICS, log, named=False, witness=Memory()).fill()
     assert told(outbox) == ids(3, 6, 9, 12)
 
 
 def test_ok__a_log_that_was_begun_anew_is_told_from_where_it_is(folder: Path) -> None:
-    feed = DecisionFeed(opened(folder), TOPICS, log := Log(0), named=False)
+    feed = DecisionFeed(opened(folder), TOPICS, log := Log(0), named=False, witness=Memory())
     log.records = 30
     feed.fill()
-    outbox, new = opened(folder), Log(4)
-    feed = DecisionFeed(outbox, TOPICS, new, named=False)
+    outbox, new, witness = opened(folder), Log(4), Memory("second")
+    feed = DecisionFeed(outbox, TOPICS, new, named=False, witness=witness)
     new.records = 6
     feed.fill()
     assert told(outbox)[-1] == "id6"
     assert told(outbox).count("id6") == 2
+    assert witness.lacking == [], "another log owes nothing of the former one"
+
+
+def test_fail__a_log_that_is_shorter_than_what_was_told_of_it(folder: Path) -> None:
+    """It is said once; what comes then is told."""
+    feed = DecisionFeed(opened(folder), TOPICS, log := Log(0), named=False, witness=Memory())
+    log.records = 30
+    feed.fill()
+    witness, log = Memory(), Log(4)
+    outbox = opened(folder)
+    feed = DecisionFeed(outbox, TOPICS, log, named=False, witness=witness)
+    assert witness.lacking == [(30, 4)]
+    log.records = 6
+    feed.fill()
+    assert told(outbox)[-1] == "id6"
+    again = Memory()
+    DecisionFeed(opened(folder), TOPICS, log, named=False, witness=again)
+    assert again.lacking == []
 
 
 def test_ok__a_decision_as_the_contract_has_it() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from device.datatypes import CameraState, ObjectCount
+from device.datatypes import AccessDecision, AuditHead, CameraState, LockMoved, ObjectCount
 from device.publish.database import Database
 from device.publish.publisher import Publisher
 from tests.mosquitto import Mosquitto, Subscriber, eventually, free_port
@@ -291,3 +291,88 @@ def test_ok__five_hundred_events_a_second(broker: Mosquitto, subscribe: Subscrib
     assert eventually(lambda: box.health()["mqtt"]["queued"] == 0)
     assert heard.seqs() == list(range(1, len(events) + 1))
     assert rate >= 500
+
+
+class Door:
+    """What a door says of the anchor that the broker retains."""
+
+    log = "0" * 32
+
+    def __init__(self, known: str = "") -> None:
+        self.known = known
+        self.met: list[str] = []
+
+    def newest(self) -> int:
+        return 0
+
+    def decisions(self, after: int, limit: int) -> list[AccessDecision]:
+        del after, limit
+        return []
+
+    def lacks(self, told: int, newest: int) -> None:
+        raise AssertionError((told, newest))
+
+    def meets(self, anchor: str) -> bool:
+        self.met.append(anchor)
+        return anchor == self.known
+
+
+def follow(publisher: MakePublisher, port: int, door: Door, *heads: str) -> Publisher:
+    """A door that has a head to tell before it is connected."""
+    box = publisher(start=False, port=port)
+    box.follow(door, door)
+    box.start()
+    for head in heads:
+        box.accept(AuditHead(4, head))
+    return box
+
+
+ANCHOR = "sereno/porch/door/audit"
+
+
+def test_ok__an_anchor_that_the_log_accounts_for_is_replaced(
+    broker: Mosquitto, subscribe: Subscribe, publisher: MakePublisher
+) -> None:
+    heard = subscribe(ANCHOR)
+    first = Door()
+    box = follow(publisher, broker.port, first, "four")
+    assert eventually(lambda: heard.on(ANCHOR) == [b"four"])
+    box.stop(5)
+    second = Door("four")
+    box = follow(publisher, broker.port, second, "five")
+    assert eventually(lambda: heard.on(ANCHOR) == [b"four", b"five"])
+    box.stop(5)
+    assert (first.met, second.met) == ([], ["four"])
+
+
+def test_fail__an_anchor_that_the_log_lacks_stays(
+    broker: Mosquitto, subscribe: Subscribe, publisher: MakePublisher
+) -> None:
+    """Also after the connection was lost; all else is told."""
+    heard = subscribe("sereno/#")
+    follow(publisher, broker.port, Door(), "seven").stop(5)
+    door = Door("another")
+    box = follow(publisher, broker.port, door, "four")
+    assert eventually(lambda: heard.on("sereno/porch/availability")[-1:] == [b"online"])
+    broker.stop()
+    broker.start()
+    box.accept(LockMoved(unlocked=False, wall=1.0))
+    box.accept(AuditHead(5, "five"))
+    assert eventually(lambda: b"LOCKED" in heard.on("sereno/porch/door/lock/state"))
+    box.stop(5)
+    assert door.met == ["seven"]
+    assert set(heard.on(ANCHOR)) == {b"seven"}
+
+
+def test_ok__a_broker_that_lets_nobody_read_the_anchor_gets_it(tmp_path: Path, publisher: MakePublisher) -> None:
+    folder = tmp_path / "deaf"
+    folder.mkdir()
+    (folder / "acl").write_text("topic write sereno/#\n")
+    broker = Mosquitto(folder, "allow_anonymous true\nacl_file {folder}/acl").start()
+    door = Door()
+    box = follow(publisher, broker.port, door, "four")
+    assert eventually(lambda: box.health()["mqtt"]["state"] == "connected")
+    box.stop(5)
+    assert box.health()["mqtt"]["queued"] == 0
+    assert door.met == []
+    broker.stop()
