@@ -12,6 +12,7 @@ from typing import Any
 
 from device.access.gallerystore import BUSY_S, purge
 from device.errors import InputError
+from device.jsontext import parsed
 from device.publish.snapshots import file_name
 from device.system.transactions import immediate
 
@@ -91,7 +92,7 @@ def without(payload: bytes, name: str, person: str = "") -> Any:
     """A JSON payload in which no free text holds `name`, or another name beside the id `person`, as a word; None where
     none did, or it is no JSON."""
     try:
-        content = json.loads(payload)
+        content = parsed(payload)
     except ValueError:
         return None
     names = {name, *(_names_of(content, person) if person else ())}

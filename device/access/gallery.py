@@ -26,6 +26,8 @@ from device.errors import ConfigError, InputError
 log = logging.getLogger(__name__)
 
 NAME_MOST = 64
+STRANGERS = frozenset({"unknown", "desconocido"})
+"""What is answered for somebody whom nobody knows, folded: a person of that name could not be told from a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,11 +351,19 @@ def fold(name: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """A person's name, composed (NFC). Raises ConfigError for one that nobody could read or type."""
-    name = unicodedata.normalize("NFC", name).strip()
-    if not 0 < len(name) <= NAME_MOST or not name.isprintable() or not any(letter.isalnum() for letter in name):
-        raise ConfigError(f"{name!r} cannot be a person's name: wanted 1 to {NAME_MOST} characters that can be read")
+    """A person's name, composed (NFC). Raises ConfigError for one that nobody could read or type, or a stranger's."""
+    name = checked_word(name, "a person's name")
+    if fold(unicodedata.normalize("NFKC", name)) in STRANGERS:
+        raise ConfigError(f"{name!r} cannot be a person's name: it is what strangers are called; take another one")
     return name
+
+
+def checked_word(word: str, what: str) -> str:
+    """A word, composed (NFC), which is to be `what`. Raises ConfigError for one that nobody could read or type."""
+    word = unicodedata.normalize("NFC", word).strip()
+    if not 0 < len(word) <= NAME_MOST or not word.isprintable() or not any(letter.isalnum() for letter in word):
+        raise ConfigError(f"{word!r} cannot be {what}: wanted 1 to {NAME_MOST} characters that can be read")
+    return word
 
 
 def _fill(connection: sqlite3.Connection, vault: Vault) -> None:

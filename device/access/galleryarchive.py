@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from device.access.gallery import Gallery
+from device.access.gallery import Gallery, checked_name
 from device.access.galleryrecords import Person, Template, person_of, record_of
 from device.access.sealing import SALT_BYTES, BrokenSeal, Seal, key_of_passphrase
-from device.errors import InputError
+from device.errors import ConfigError, InputError
+from device.jsontext import parsed
 
 FORMAT = "sereno-people-1"
 MAX_BYTES = 2**30
@@ -56,23 +57,31 @@ def read_archive(path: Path, secret: Callable[[str], str | bytes]) -> tuple[str,
     """
     first, sealed = _read(path)
     try:
-        header = json.loads(first)
-        known = isinstance(header, dict) and header.get("format") == FORMAT
-        salt = bytes.fromhex(header["salt"]) if known else b""
+        kind, salt = _header(first)
     except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise InputError(f"{path} is no export of people: wanted a file of `sereno people export`")
+        raise InputError(f"{path} is no export of people: wanted a file of `sereno people export`") from None
     try:
-        content = json.loads(Seal(_key(secret(header["secret"]), salt)).open(sealed, first.decode()))
+        text = Seal(_key(secret(kind), salt)).open(sealed, first.decode())
     except BrokenSeal:
         raise InputError(
-            f"{path} does not open: another {header['secret']}, or the file is damaged; nothing was imported"
+            f"{path} does not open: another {kind}, or the file is damaged; nothing was imported"
         ) from None
     try:
+        content = parsed(text)
         return str(content["model"]), [_entry(entry) for entry in content["people"]]
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise InputError(f"{path} is of another version of sereno ({error}); nothing was imported") from None
+    except ConfigError as error:
+        raise InputError(f"{path}: {error}; nothing was imported") from None
+
+
+def _header(line: bytes) -> tuple[str, bytes]:
+    """What the file is sealed with, `passphrase` or `key`, and the salt. Raises ValueError, KeyError or TypeError."""
+    header = parsed(line.decode())
+    kind, salt = header["secret"], bytes.fromhex(header["salt"])
+    if header["format"] != FORMAT or kind not in ("passphrase", "key") or len(salt) != SALT_BYTES:
+        raise ValueError("another format")
+    return kind, salt
 
 
 def _key(secret: str | bytes, salt: bytes) -> bytes:
@@ -93,6 +102,7 @@ def _entry(given: Mapping[str, Any]) -> Entry:
     crops = [base64.b64decode(crop) for crop in record.pop("crops")]
     total = np.frombuffer(base64.b64decode(record.pop("template")), "<f4").astype(np.float32)
     person = person_of(record)
+    checked_name(person.name)
     if person.photos < 1 or not np.isfinite(total).all() or not np.linalg.norm(total) > 0:
         raise ValueError(f"the template of {person.id} is none")
     return person, Template(total, person.photos), crops

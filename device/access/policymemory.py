@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from device.errors import InputError
+from device.jsontext import parsed
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ class PolicyMemory:
         except OSError as error:
             raise InputError(f"cannot read {self._path}: {error.strerror}") from error
         try:
-            record = json.loads(content)
-        except (ValueError, RecursionError):  # Brackets in thousands are the latter.
+            record = parsed(content)
+        except ValueError:
             record = None
         if not isinstance(record, dict):
             log.error("%s is damaged: whoever wants in has to wait as if somebody had tried too often", self._path)

@@ -13,6 +13,9 @@ from device.access.galleryrecords import LEAST_PHOTOS, Consent, Person
 from device.access.recognizer import Recognizer
 from device.errors import ConfigError, InputError
 
+LAST_S = 253_370_764_800.0
+"""The end of 9998, seconds since 1970: in each time zone a date that `datetime` can tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
@@ -36,8 +39,11 @@ def differences(before: Person, after: Person) -> list[str]:
     """Which of a person's fields are to be changed, by name, for the record.
 
     Raises:
-        ConfigError: they would be valid at no moment.
+        ConfigError: they would be valid at no moment, or from or until one that calendars don't have.
     """
+    for at in (after.valid_from, after.valid_until):
+        if at is not None and not 0 <= at <= LAST_S:
+            raise ConfigError("they can be valid from or until a day between 1970 and 9998; or without a limit")
     if after.valid_from is not None and after.valid_until is not None and after.valid_from >= after.valid_until:
         start, end = (f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}" for at in (after.valid_from, after.valid_until))
         raise ConfigError(f"{after.name} would never be valid: from {start} until {end}")

@@ -20,6 +20,7 @@ from device.commands.inputs import printable
 from device.datatypes import Image
 from device.drawing import encode
 from device.errors import ConfigError, InputError
+from device.jsontext import parsed
 
 RECORD = "capture.json"
 LARGEST_PX = 512
@@ -152,7 +153,7 @@ def pictures_in(folder: Path) -> list[Path]:
 def _read_record(record: Path) -> dict[str, Any]:
     """What is written down of a person's crops. Raises InputError where it is damaged."""
     try:
-        content = json.loads(record.read_text("utf-8"))
+        content = parsed(record.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{printable(record)} cannot be read ({error}): move it away to begin anew") from None
     if not isinstance(content, dict):

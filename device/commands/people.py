@@ -177,15 +177,18 @@ def moment(text: str, option: str, *, end: bool = False) -> float | None:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{option}: {text!r} is no date such as 2026-12-24 or 2026-12-24T08:00, nor `none`") from None
-    if end and re.fullmatch(r"\d{4}-?\d\d-?\d\d", text):
-        when += timedelta(days=1)
-    return when.timestamp()
+    try:
+        if end and re.fullmatch(r"\d{4}-?\d\d-?\d\d", text):
+            when += timedelta(days=1)
+        return when.timestamp()
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{option}: {text!r} is too far away; `none` is for no limit") from None
 
 
 def _groups(text: str) -> tuple[str, ...]:
-    from device.access.gallery import checked_name
+    from device.access.gallery import checked_word
 
-    return () if text == NONE else tuple(dict.fromkeys(checked_name(part) for part in text.split(",")))
+    return () if text == NONE else tuple(dict.fromkeys(checked_word(part, "a group") for part in text.split(",")))
 
 
 def _schedule(given: str) -> Schedule:
@@ -203,6 +206,8 @@ def _schedule(given: str) -> Schedule:
         raise ConfigError(
             f"--schedule {given}: {error.strerror}; wanted `always`, `never`, or a YAML or JSON file"
         ) from None
+    except RecursionError:
+        raise ConfigError(f"--schedule {given}: lists in lists in lists, without end") from None
     except (ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"--schedule {given}: {' '.join(str(error).split())}") from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from device.errors import InputError
+from device.jsontext import parsed
 
 SCHEMA = 1
 """The only schema of `manifest.json` this version knows."""
@@ -273,10 +273,10 @@ def _parse(path: Path) -> Manifest:
             text = stream.read(MANIFEST_MAX_BYTES + 1)
         if len(text) > MANIFEST_MAX_BYTES:
             raise InputError(f"{path} is longer than {MANIFEST_MAX_BYTES} bytes, so no manifest; {_REMEDY}")
-        content = json.loads(text)
+        content = parsed(text)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; {_REMEDY}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); {_REMEDY}") from None
     if not isinstance(content, dict) or "schema" not in content:
         raise InputError(f"{path} has no `schema`, so it is no manifest of a bundle; {_REMEDY}")

@@ -129,6 +129,13 @@ def test_fail__a_name_is_one_persons(gallery: Gallery) -> None:
             checked_name(odd)
 
 
+@pytest.mark.parametrize("name", ["unknown", "Unknown ", "DESCONOCIDO", "\uff35nknown"])
+def test_fail__a_name_that_strangers_have(name: str) -> None:
+    with pytest.raises(ConfigError, match="strangers"):
+        checked_name(name)
+    assert checked_name("Unknown Pleasures") == "Unknown Pleasures"
+
+
 def test_ok__at_rest_nothing_can_be_read(gallery: Gallery, path: Path) -> None:
     name, crop = "Xq7vLw2ZpRt9KmBd", os.urandom(64)
     ana = add(gallery, name, 1, crops=(crop,))

@@ -16,11 +16,13 @@ def test_ok__when_a_person_may_enter(enrolled: Path, tmp_path: Path) -> None:
     db = enrolled
     week = tmp_path / "week.yaml"
     week.write_text('timezone: Europe/Madrid\nwindows: [{days: [mon, tue], from: "08:00", to: "18:00"}]\n')
-    changes = ["--groups", "staff,night", "--valid-from", "2026-01-02T08:00", "--valid-until", "2026-12-31"]
+    deep = tmp_path / "deep.json"
+    deep.write_text("[" * 200_000)
+    changes = ["--groups", "staff,unknown", "--valid-from", "2026-01-02T08:00", "--valid-until", "2026-12-31"]
     done = people("set", "Ana", *changes, "--schedule", week, "--gallery", db)
     assert done.returncode == 0, done.stderr
     ana = listed(db)["Ana"]
-    assert ana["groups"] == ["staff", "night"]
+    assert ana["groups"] == ["staff", "unknown"]
     assert ana["schedule"]["timezone"] == "Europe/Madrid"
     shown = people("show", "Ana", "--gallery", db, "--json")
     assert json.loads(shown.stdout)["consents"][0]["stated"] == "--yes"
@@ -29,6 +31,11 @@ def test_ok__when_a_person_may_enter(enrolled: Path, tmp_path: Path) -> None:
         (["--valid-until", "soon"], "no date"),
         (["--valid-until", "2020-01-01"], "would never be valid"),
         (["--schedule", tmp_path / "gone"], "always"),
+        (["--schedule", deep], "without end"),
+        (["--valid-until", "9999-12-31"], "too far away"),
+        (["--valid-until", "9999-12-31T12:00"], "between 1970 and 9998"),
+        (["--valid-from", "1492-10-12"], "between 1970 and 9998"),
+        (["--name", "Desconocido"], "what strangers are called"),
         ([], "nothing to set"),
     ):
         refused = people("set", "Ana", *wrong, "--gallery", db)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from device.jsontext import parsed
+
 
 @dataclass(frozen=True, slots=True)
 class KeeperSettings:
@@ -71,7 +73,7 @@ class KeeperSettings:
     @classmethod
     def from_json(cls, text: str) -> KeeperSettings:
         """Read what `to_json` wrote. Raises ValueError."""
-        values: Any = json.loads(text)
+        values: Any = parsed(text)
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or not values.keys() <= known or "journal" not in values:
             raise ValueError("not the settings of a keeper")
