@@ -173,21 +173,30 @@ def verify(folder: Path, config_path: Path | None, anchor: str | None, key: Path
 
 
 def _releases(path: Path, journal: Path, *, asked: bool) -> str:
-    """What to say of the keeper's journal; empty where there is none. Raises InputError."""
+    """What to say of the keeper's journal; empty where there is none, and the lock was never released. Raises
+    InputError."""
     from device.access.audit import read
     from device.access.auditjournal import compare
     from device.access.keeper.journal import entries
 
-    if not journal.exists() and not asked:
-        return ""
+    there = journal.exists() or asked
     try:
-        found = compare(entries(journal), read(path))
+        found = compare(entries(journal) if there else (), read(path))
     except OSError as error:
         raise InputError(f"cannot read the keeper's journal {journal}: {error.strerror or error}") from error
     if found.fault:
         raise InputError(f"{journal}: {found.fault}")
-    older = f"; {found.older} from before this log" if found.older else ""
-    return f"Releases of the lock: {found.checked}, each by a grant on record{older}."
+    said = []
+    if there:
+        older = f"; {found.older} from before this log" if found.older else ""
+        said.append(f"Releases of the lock: {found.checked}, each by a grant on record{older}.")
+    if found.unwritten:
+        said.append(
+            f"The keeper's journal {journal} {'begins later' if there else 'is missing'}, and has no line of "
+            f"{found.unwritten} releases that the log tells of: it was removed, emptied or replaced, unless it was "
+            "moved away on purpose."
+        )
+    return "\n".join(said)
 
 
 def _anchors(anchor: str | None, config_path: Path | None) -> list[Head]:

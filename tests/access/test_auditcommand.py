@@ -230,6 +230,46 @@ def test_fail__lock_moved_without_a_grant(folder: Path, change: dict[str, Any], 
     assert sentence in refusal(run(folder, "verify"))
 
 
+def test_fail__release_without_its_line(folder: Path) -> None:
+    """The journal began before it, and goes on after it."""
+    wall = list(read(folder / "audit.db"))[2].wall
+    released(folder, {"action": "start", "wall": wall - 9}, {"action": "stop", "wall": wall + 99})
+    said = refusal(run(folder, "verify"))
+    assert "it began before the release by grant 3, of which record 4 tells, and has no line of it" in said
+
+
+@pytest.mark.parametrize(("lines", "how"), [(None, "is missing"), ([], "begins later"), ([9.0], "begins later")])
+def test_ok__journal_without_the_past_is_told(folder: Path, lines: list[float] | None, how: str) -> None:
+    """It may have been moved away because it was damaged."""
+    wall = list(read(folder / "audit.db"))[2].wall
+    if lines is not None:
+        released(folder, *({"action": "start", "wall": wall + after} for after in lines))
+    result = run(folder, "verify")
+    assert result.exit_code == 0
+    assert f"{how}, and has no line of 1 releases that the log tells of" in result.output
+
+
+def test_ok__a_further_grant_may_lack_its_line(folder: Path) -> None:
+    """While the lock is released its line is not forced to the disk: a power cut may take it."""
+    log = Audit.open(folder, FakeClock(wall=1_763_900_000.0))
+    hashes = []
+    for _ in range(2):
+        grant = log.append("decision", {"decision": "granted"})
+        log.append("lock", {"state": "unlocked", "decision": grant.seq})
+        hashes.append(grant.hash.hex())
+    log.close()
+    first = list(read(folder / "audit.db"))[2].hash.hex()
+    released(folder, *({"authorisation": one, "wall": 1.0, "monotonic": 1e9} for one in (first, hashes[0])))
+    # Without an end of the first release between them all are one.
+    assert "Releases of the lock: 2" in run(folder, "verify").output
+    log = Audit.open(folder, FakeClock(wall=1_763_900_000.0))
+    log.append("lock", {"state": "locked"})
+    grant = log.append("decision", {"decision": "granted"})
+    log.append("lock", {"state": "unlocked", "decision": grant.seq})
+    log.close()
+    assert f"the release by grant {grant.seq}" in refusal(run(folder, "verify"))
+
+
 def test_fail__journal_that_is_asked_for_must_be_there(folder: Path) -> None:
     assert "journal" in refusal(run(folder, "verify", "--journal", folder / "none"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -105,6 +106,62 @@ def test_fail__a_journal_with_a_line_that_was_never_an_entry(tmp_path: Path) -> 
     with pytest.raises(OSError, match=r"journal\.jsonl is damaged at line 2: move it away"):
         Keeper(settings, pins, Journal(settings.journal), lambda _: None)
     assert pins.calls == [("output", 17, 0)]
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text)
+
+
+def emptied(path: Path) -> None:
+    path.write_text("")
+
+
+def written_over(path: Path) -> None:
+    path.write_text("x" * path.stat().st_size * 2)
+
+
+def without_its_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("spoil", [deleted, replaced, emptied, written_over, without_its_folder])
+def test_fail__the_journal_is_not_what_it_was(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """What nobody could read afterwards is not done; what is released goes to rest all the same."""
+    bench = Bench(tmp_path / "lock")
+    bench.unlock(1.0, "a")
+    spoil(bench.settings.journal)
+    bench.unlock(2.0, "b")
+    bench.go(1.1)
+    assert not bench.keeper.unlocked
+    for name in ("b", "c"):
+        bench.unlock(1.0, name)
+        assert (bench.told[-1]["event"], bench.keeper.unlocked) == ("refused", False)
+        assert "was deleted, moved, replaced or cut off while it was in use" in bench.told[-1]["why"]
+    assert bench.pins.calls == [("output", 17, 0), ("write", 17, 1), ("write", 17, 0)]
+
+
+def test_fail__the_journal_is_taken_away_while_it_is_written_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bench.settings.journal
+    monkeypatch.setattr(os, "fsync", lambda _: path.unlink())
+    bench.unlock()
+    assert "was deleted" in bench.told[-1]["why"]
+    assert bench.pins.calls == [("output", 17, 0)]
+
+
+def test_ok__a_journal_that_is_put_back_is_gone_on_with(bench: Bench) -> None:
+    path = bench.settings.journal
+    path.rename(path.with_suffix(".away"))
+    bench.unlock(1.0, "a")
+    assert not bench.keeper.unlocked
+    path.with_suffix(".away").rename(path)
+    bench.unlock(1.0, "b")
+    assert bench.keeper.unlocked
 
 
 def test_ok__to_the_moment(bench: Bench) -> None:

@@ -29,7 +29,8 @@ class Journal:
         except OSError as error:
             # Which records have released the lock is not known: no entry is written, but the pin is put to rest first.
             self._damage = error
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._last, self._end = b"", 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._boot = _boot_id()
         if path.stat().st_size and not _ends_with_newline(path):
             # A power cut tore the last line: it was not on the disk, so nothing had moved by it.
@@ -47,10 +48,12 @@ class Journal:
         """Append an entry, by default forced to the disk before this returns.
 
         Raises:
-            OSError: it is not on the disk, or what is there cannot be read.
+            OSError: it is not on the disk, or what is there cannot be read, or the file is not the one that was opened
+                and written to any more.
         """
         if self._damage is not None:
             raise self._damage
+        self._require_same()
         entry = {
             "action": action,
             **details,
@@ -63,10 +66,25 @@ class Journal:
         if written != len(line):
             os.write(self._fd, b"\n")
             raise OSError(f"{self.path}: only a part of the line was written")
+        self._last, self._end = line, os.lseek(self._fd, 0, os.SEEK_CUR)
         if durable:
             os.fsync(self._fd)
+            self._require_same()  # A line that nobody finds tells nothing.
         if action in ("unlock", "extend"):
             self._use(str(details.get("authorisation", "")))
+
+    def _require_same(self) -> None:
+        """Raises OSError where the path names another file or none, or this process's newest line is not in it."""
+        try:
+            there, open_ = self.path.stat(), os.fstat(self._fd)
+            same = (there.st_dev, there.st_ino) == (open_.st_dev, open_.st_ino)
+        except FileNotFoundError:
+            same = False
+        if not same or os.pread(self._fd, len(self._last), self._end - len(self._last)) != self._last:
+            raise OSError(
+                f"{self.path} was deleted, moved, replaced or cut off while it was in use: put it back, or start "
+                "sereno anew, and ask `sereno audit verify` what is missing"
+            )
 
     def now(self) -> dict[str, float]:
         """The two times, as entries carry them."""
