@@ -52,7 +52,7 @@ class GalleryFile:
     @contextmanager
     def recorded(self, act: str, person: str, **more: Any) -> Iterator[None]:
         """Write to the access log what is about to be done and, where that fails, that it failed. A gallery that lies
-        outside of the storage folder is no door's: nothing is written.
+        outside of the storage folder is no door's, see `choose`: nothing is written.
 
         Raises:
             InputError: the log cannot be written; then nothing is done.
@@ -63,7 +63,7 @@ class GalleryFile:
             yield
 
     def _append(self, kind: str, body: Mapping[str, Any]) -> None:
-        if self.path.resolve().is_relative_to(self.storage.resolve()):
+        if any(place.is_relative_to(self.storage.resolve()) for place in _places(self.path)):
             append(self.storage, kind, body)
 
     def enrol_with(self, model_sha256: str) -> Gallery:
@@ -128,7 +128,9 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--gallery",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="The gallery's file.  [default: gallery.db in the storage folder]",
+        help="The gallery's file. What is called gallery.db, or lies beside an access log, is a door's, and each "
+        "change to it is written to the log in its folder; to that of any other, none is.  "
+        "[default: gallery.db in the storage folder]",
     )
     @click.option(
         "--key",
@@ -152,17 +154,30 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def choose(gallery: Path | None, key_file: Path | None, config_path: Path | None) -> GalleryFile:
-    """The gallery that was named, or that of the storage folder; of a named one that lies in a door's state folder that
-    folder is the storage. Raises ConfigError."""
+    """The gallery that was named, or that of the storage folder. Raises ConfigError.
+
+    A named one that is a door's has its folder for the storage: one in a folder where a door has an access log, and
+    one of the name that each door's has, because somebody may be enrolled before the door's first start.
+    """
     from device import configfile
 
     storage = configfile.storage_of(config_path)
     path = gallery or storage / NAME
-    folder = path.resolve().parent
-    if gallery is not None and (is_door(folder) or folder == configfile.SERVICE_STATE):
-        storage = folder
+    if gallery is not None:
+        storage = next((place.parent for place in _places(gallery) if _of_door(place)), storage)
     if config_path is None:
         return GalleryFile(path, key_file, storage)
     door = configfile.load(config_path, secrets=False).door
     model = door.model if "/" not in door.model else str(configfile.resolve_path(door.model, config_path.parent))
     return GalleryFile(path, key_file, storage, model, door.target_fmr)
+
+
+def _of_door(gallery: Path) -> bool:
+    from device.configfile import SERVICE_STATE
+
+    return gallery.name == NAME or gallery.parent == SERVICE_STATE or is_door(gallery.parent)
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """Where a file lies, and where what it links to does."""
+    return path.parent.resolve() / path.name, path.resolve()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests import facemodels
-from tests.commands.enrolling import ALI, ANA, EVA, enrol, listed, photos
+from tests.commands.enrolling import ALI, ANA, EVA, acts, enrol, listed, photos
 from tests.daemon import PROGRAM, sereno, write_config
 from tests.mosquitto import eventually
 
@@ -32,6 +32,11 @@ def test_ok__three_photos_make_a_person(db: Path, lfw: Path) -> None:
     more = enrol(db, "ana maría", *photos(lfw, ANA, 5)[3:])
     assert more.returncode == 0, more.stderr
     assert listed(db)["Ana María"]["photos"] == 5
+
+
+def test_ok__on_record_before_the_doors_first_start(db: Path, lfw: Path) -> None:
+    assert enrol(db, "Ana", *photos(lfw, ANA, 3)).returncode == 0
+    assert acts(db.parent) == [{"act": "enrol", "person": listed(db)["Ana"]["id"], "photos": 3}]
 
 
 def test_fail__what_is_refused_is_listed_with_its_reason(db: Path, lfw: Path, tmp_path: Path) -> None:

@@ -107,7 +107,6 @@ def test_ok__names_of_before_are_forgotten_too(enrolled: Path) -> None:
         assert people("set", person, "--name", name, "--gallery", db).returncode == 0
         messages[seq] = {"seq": seq, "person": person, "name": name, "reason": f"{name} was recognised"}
     messages[4] = {"seq": 4, "person": other, "name": "Eva", "reason": "recognised"}
-    (db.parent / "audit").mkdir()
     daemon = waiting(db.parent, messages)
     before = state_bytes(db.parent)
     assert all(name.encode() in before for name in names)
@@ -127,7 +126,6 @@ def test_ok__a_damaged_database_that_was_set_aside_is_forgotten(enrolled: Path, 
     events = db.with_name("events.db")
     person = listed(db)["Ana"]["id"]
     assert people("set", "Ana", "--name", name, "--gallery", db).returncode == 0
-    (db.parent / "audit").mkdir()
     daemon = waiting(db.parent, {seq: {"seq": seq, "person": person, "name": name} for seq in range(1, 400)})
     daemon.close()
     whole = bytearray(events.read_bytes())
@@ -178,11 +176,9 @@ def test_ok__root_leaves_the_log_to_the_owner_of_the_state_folder(enrolled: Path
 
 
 def test_ok__a_doors_gallery_that_is_named_by_its_path(enrolled: Path, tmp_path: Path) -> None:
-    """On record wherever the path leads through; a gallery of nobody's door is on no record."""
+    """On record wherever the path leads through, also before the door's first start."""
     state, person = enrolled.parent, listed(enrolled)["Ana"]["id"]
-    assert people("set", "Ana", "--groups", "none", "--gallery", enrolled).returncode == 0
     assert not (state / "audit").exists()
-    Audit.open(state / "audit").close()
     link = tmp_path / "link.db"
     link.symlink_to(enrolled)
     for path in (enrolled, state / ".." / "state" / "gallery.db"):
@@ -190,6 +186,28 @@ def test_ok__a_doors_gallery_that_is_named_by_its_path(enrolled: Path, tmp_path:
     key = state / "gallery.db.key"
     assert people("set", "Ana", "--groups", "staff", "--gallery", link, "--key", key).returncode == 0
     assert [(act["act"], act["person"]) for act in acts(state)] == [("people.set", person)] * 3
+
+
+def test_ok__a_doors_gallery_that_lies_elsewhere(enrolled: Path, tmp_path: Path) -> None:
+    """The state folder has but a link to it: what changes it is in that door's log."""
+    config, state, moved = write_config(tmp_path, "demo"), enrolled.parent, tmp_path / "disk"
+    moved.mkdir()
+    enrolled.rename(moved / "people.db").chmod(0o600)
+    enrolled.symlink_to(moved / "people.db")
+    assert people("set", "Ana", "--groups", "staff", "--config", config).returncode == 0
+    assert people("set", "Ana", "--groups", "staff", "--gallery", enrolled).returncode == 0
+    assert [act["act"] for act in acts(state)] == ["people.set"] * 2
+    assert not (moved / "audit").exists()
+
+
+def test_ok__a_gallery_of_nobodys_door_is_on_no_record(enrolled: Path) -> None:
+    other = enrolled.rename(enrolled.with_name("other.db"))
+    enrolled.with_name("gallery.db.key").rename(other.with_name("other.db.key"))
+    assert people("set", "Ana", "--groups", "none", "--gallery", other).returncode == 0
+    assert not (other.parent / "audit").exists()
+    Audit.open(other.parent / "audit").close()
+    assert people("set", "Ana", "--groups", "staff", "--gallery", other).returncode == 0
+    assert [act["act"] for act in acts(other.parent)] == ["people.set"]
 
 
 def test_fail__forgetting_is_on_record_before_it_is_done(enrolled: Path, tmp_path: Path) -> None:
