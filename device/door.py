@@ -157,6 +157,7 @@ def build_door(config: settings.Config, base: Path, folder: Path, *, recorded: b
             now=now(None),
             unlock_s=door.lock.unlock_s,
             versions={"sereno": __version__, "detector": detector.name, "embedder": version_of(bundle)},
+            settings=door.model_dump(mode="json", exclude={"policy", "target_fmr"}),
         )
     except BaseException:
         lock.close()

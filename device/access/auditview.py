@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from device.access.auditrecord import AuditRecord
 COLUMNS = ("seq", "time", "kind", "decision", "person", "name", "reason", "similarity", "liveness", "detail")
 SHOWN = (
     *("act", "user", "role", "changed", "by", "state", "of", "cause", "alarms"),
-    *("jump_s", "back_s", "after_seq", "after_log", "anchored_seq", "detail", "summed"),
+    *("settings", "jump_s", "back_s", "after_seq", "after_log", "anchored_seq", "detail", "summed"),
 )
 """What of other bodies goes into the column `detail`."""
 WORDS = {
@@ -60,6 +61,8 @@ def row(record: AuditRecord, names: Mapping[str, str]) -> dict[str, Any]:
     """A record as a table shows it. `names` are by person id; who was forgotten has none."""
     body = record.content
     person = str(body.get("person") or "")
+    if record.kind == "start" and "rules" in body:
+        body["settings"] = _settings(body)
     if record.kind != "decision" and "decision" in body:
         body["of"] = body.pop("decision")  # The number of the decision that a movement of the lock rests on.
     detail = ", ".join(f"{key} {_text(body[key])}" for key in SHOWN if body.get(key) not in (None, "", [], 1))
@@ -75,6 +78,14 @@ def row(record: AuditRecord, names: Mapping[str, str]) -> dict[str, Any]:
         "liveness": body.get("liveness"),
         "detail": detail,
     }
+
+
+def _settings(body: Mapping[str, Any]) -> str:
+    """A page of numbers as eight digits, which are others where a number is, and what everybody should see."""
+    door = body.get("door")
+    text = json.dumps([body.get("rules"), door], sort_keys=True)
+    liveness = door.get("liveness", "?") if isinstance(door, dict) else "?"
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:8]} (liveness {liveness})"
 
 
 def _text(value: Any) -> str:

@@ -59,6 +59,7 @@ class Enforcer:
         now: Now,
         unlock_s: float,
         versions: Mapping[str, str],
+        settings: Mapping[str, Any],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take up what was kept of the last run, and put the lock to rest.
@@ -75,6 +76,7 @@ class Enforcer:
             now: the clocks at the start.
             unlock_s: how long the lock is released.
             versions: of program and models, for the records.
+            settings: what else decides who is let in (liveness, zone, lock …), for the record of the start.
             clock: seconds, for measuring and for the deadline of a release: the keeper goes by the same one.
         Raises:
             InputError: the log or the memory cannot be read or written.
@@ -94,7 +96,9 @@ class Enforcer:
         """Of the tracks that are in view, by their number."""
         self.denied: tuple[int, ...] = ()
         """Tracks whose attempt ended in a denial by the last call."""
-        audit.append("start", {"versions": dict(versions), "liveness_required": rules.liveness_required})
+        # Whoever weakens the rules and restarts has it on record.
+        effective = {"rules": asdict(rules), "door": {**settings, "unlock_s": unlock_s}}
+        audit.append("start", {"versions": dict(versions), **effective})
 
     @property
     def fault(self) -> str:

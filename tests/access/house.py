@@ -84,6 +84,7 @@ class Latch:
             now=self.now(),
             unlock_s=3.0,
             versions={"sereno": "test"},
+            settings={"liveness": "passive" if self.rules.liveness_required else "off"},
             clock=self.clock.monotonic,
         )
 

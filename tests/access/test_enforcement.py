@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from device.access.audit import AuditError, read
+from device.access.auditview import row
 from device.access.decisionlog import DecisionLog
 from device.access.enforcement import Outcome
 from device.access.inputs import InputState
@@ -99,6 +102,22 @@ def test_ok__one_grant_is_one_pulse_by_the_record_on_the_disk(latch: Latch, visi
     assert moved.seq == record.seq + 1
     assert (moved.content["state"], moved.content["decision"]) == ("unlocked", record.seq)
     assert decision.lock_ms == moved.content["lock_ms"]
+
+
+def test_ok__the_start_tells_by_which_rules_people_are_let_in(latch: Latch) -> None:
+    """Whoever weakens them and starts the door anew has it on record; the table shows that something is other."""
+    latch.rules = replace(latch.rules, liveness_required=False, near_margin=0.2)
+    latch.make()
+    latch.make()
+    strict, weak, same = latch.records("start")
+    assert strict.content["rules"] == json.loads(json.dumps(asdict(Rules(thresholds=THRESHOLDS))))
+    assert (weak.content["rules"]["liveness_required"], weak.content["rules"]["near_margin"]) == (False, 0.2)
+    assert strict.content["door"] == {"liveness": "passive", "unlock_s": 3.0}
+    shown = [str(row(record, {})["detail"]) for record in (strict, weak, same)]
+    assert shown[0].endswith("(liveness passive)")
+    assert shown[1].endswith("(liveness off)")
+    assert shown[0] != shown[1] == shown[2]
+    assert max(map(len, shown)) < 60
 
 
 def test_ok__the_lock_moves_only_after_the_commit(tmp_path: Path, visit: Visit, latch: Latch) -> None:

@@ -300,14 +300,8 @@ def test_fail__a_log_that_was_taken_away_while_the_door_was_stopped(tmp_path: Pa
     assert sereno(*once, program=DEV).returncode == 0
     first, second, *_ = read(audit / "audit.db")
     assert (first.content["detail"], first.content["after_seq"]) == ("stolen", 3)
-    assert second.kind == "start"
-    told = second.content
-    assert (told["door"]["liveness"], told["door"]["min_face_px"], told["door"]["lock"]["driver"]) == (
-        "off",
-        40,
-        "mock",
-    )
-    assert (told["rules"]["liveness_required"], told["rules"]["target_fmr"]) == (False, 1e-4)
+    door, rules = second.content["door"], second.content["rules"]
+    assert (second.kind, door["min_face_px"], rules["liveness_required"]) == ("start", 40, False)
 
 
 def test_fail__the_whole_state_folder_was_put_back(tmp_path: Path, broker: Mosquitto, talk: Path) -> None:
@@ -324,14 +318,12 @@ def test_fail__the_whole_state_folder_was_put_back(tmp_path: Path, broker: Mosqu
     shutil.rmtree(state)
     shutil.copytree(copy, state)
     for _ in range(3):
-        done = sereno(*once, program=DEV)
-        assert done.returncode == 0
-        assert "the broker keeps an anchor of record 7, which the access log lacks" in done.stderr
+        said = sereno(*once, program=DEV).stderr
+        assert "the broker keeps an anchor of record 7, which the access log lacks" in said
         assert sereno(*verify, program=DEV).returncode == 1
     assert [r.content["state"] for r in read(state / "audit" / "audit.db") if r.kind == "anchor"] == ["missing"] * 3
     assert sereno("audit", "begin", "--why", "put back", "--config", config, program=DEV).returncode == 0
-    done = sereno(*once, program=DEV)
-    assert "the broker keeps" not in done.stderr
+    assert "the broker keeps" not in sereno(*once, program=DEV).stderr
     assert sereno(*verify, program=DEV).returncode == 0
 
 
