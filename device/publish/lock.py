@@ -8,10 +8,14 @@ from pathlib import Path
 
 from device.errors import InputError
 
+FILE = "sereno.lock"
+"""Names the process that holds the folder."""
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+
 
 class FolderLock:
-    """Holds `<folder>/sereno.lock` until released, or until the process ends in whatever way: the kernel lets go of
-    it then."""
+    """Holds a folder, and `sereno.lock` in it, until released, or until the process ends in whatever way: the kernel
+    lets go of them then. To delete that file lets nobody else in."""
 
     def __init__(self, folder: Path) -> None:
         """Make the folder where it is missing, and take it.
@@ -20,48 +24,69 @@ class FolderLock:
             InputError: another process holds it, or the folder cannot be made or written to.
         """
         self.folder = folder
+        self._held: list[int] = []
         try:
             # Pictures of people are nobody else's business; a folder that is there already keeps its mode.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(folder / "sereno.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            pid = os.pread(self._fd, 20, 0).decode(errors="replace").strip() or "unknown"
-            os.close(self._fd)
+            self._take(os.open(folder, _FLAGS | os.O_DIRECTORY), ours=False)
+            self._take(os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640), ours=True)
+            os.ftruncate(self._held[-1], 0)
+            os.pwrite(self._held[-1], f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            self.release()
             raise InputError(
-                f"{folder} is already in use by another sereno (pid {pid}): stop that one, "
+                f"{folder} is already in use by another sereno (pid {_named(folder)}): stop that one, "
                 "or give this one a folder of its own (storage.path)"
             ) from error
-        try:
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
-            os.close(self._fd)
+            self.release()
             raise cannot_write(folder, error) from error
+
+    def _take(self, descriptor: int, *, ours: bool) -> None:
+        """Raises BlockingIOError where another process has it, OSError where `ours`, a file, cannot be had."""
+        self._held.append(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            # A share on the network may know no locks of folders; then the file is what is held.
+            if ours:
+                raise
 
     def release(self) -> None:
         """Let another process have the folder. Harmless when repeated."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        while self._held:
+            os.close(self._held.pop())
 
 
 def holder(folder: Path) -> str | None:
     """The process that holds a state folder; None where none does. Leaves the lock's file as it is."""
+    return _named(folder) if _busy(folder) or _busy(folder / FILE) else None
+
+
+def _busy(path: Path) -> bool:
     try:
-        lock = os.open(folder / "sereno.lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, _FLAGS)
     except OSError:
-        return None
+        return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     except OSError:
-        return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        return False
     finally:
-        os.close(lock)
-    return None
+        os.close(descriptor)
+    return False
+
+
+def _named(folder: Path) -> str:
+    """The process that the lock's file names."""
+    try:
+        return (folder / FILE).read_text(errors="replace")[:20].strip() or "unknown"
+    except OSError:
+        return "unknown"
 
 
 def cannot_write(folder: Path, error: OSError | str) -> InputError:
