@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device.config import Mqtt
+from device.publish.anchor import retained
 from device.publish.connection import Connection as Client
 from device.publish.connection import MQTTProtocolVersion, tls_context
 from device.publish.messages import Message
@@ -73,6 +74,12 @@ def test_ok__example_lets_a_device_publish_and_confines_it(
     home.publish(Message("sereno/porch/events", b"forged", qos=1))
     assert eventually(lambda: (home.step(0.1), home.answers)[1])
     assert home.answers[0][1] == 0x87, "who reads must not write"
+    porch, anchor = client("porch"), "sereno/porch/door/audit"
+    porch.publish(Message(anchor, b"seven", qos=1, retain=True))
+    assert eventually(lambda: (porch.step(0.1), porch.answers)[1])
+    assert retained(porch, anchor) == "seven", "a door compares with its own anchor"
+    assert retained(garden, anchor) is None, "and no other device reads it"
+    porch.close()
     garden.close()
     home.close()
     box.stop(drain_s=5)
