@@ -112,14 +112,21 @@ def perform(step: Step) -> None:
     assert code in (None, 0), f"`{step.line}` ended with {code}"
 
 
+def missing_weights() -> str:
+    """Why face models cannot be trained here; empty where they can."""
+    try:
+        weights("mobilefacenet.pt")
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
 def test_ok__commands_do_what_the_page_says(section: Section) -> None:
     if any(word in step.line for step in section.steps for word in ("arcface", "capture")):
-        try:
-            weights("mobilefacenet.pt")
-        except InputError as error:
-            pytest.skip(str(error))
+        if missing := missing_weights():
+            pytest.skip(missing)
         write_detectors(ROOT / ".cache" / "bundles")
     for step in section.steps:
         if step.error:
@@ -132,6 +139,8 @@ def test_ok__commands_do_what_the_page_says(section: Section) -> None:
 def test_ok__files_that_the_page_names_are_made(workplace: Path) -> None:
     named = set(re.findall(r"`(runs/[\w./-]+\.\w+)`", ENGLISH.read_text(encoding="utf-8")))
     assert named
+    if missing_weights():
+        named = {name for name in named if not name.startswith("runs/faces/")}  # That section was skipped, and said so.
     assert {name for name in named if not (workplace / name).exists()} == set()
 
 
