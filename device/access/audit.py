@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import secrets
 import sqlite3
@@ -20,6 +19,7 @@ from device.access import auditkey
 from device.access.auditmemory import BEGIN, AuditMemory
 from device.access.auditrecord import GENESIS, AuditRecord, Head, canonical, digest
 from device.errors import InputError
+from device.jsontext import parsed
 from device.system.clock import Clock, SystemClock
 from device.system.transactions import immediate
 
@@ -277,7 +277,7 @@ class Audit:
                 [(first,)] = self._connection.execute("SELECT body FROM record WHERE seq = 1").fetchall()
             except (sqlite3.Error, ValueError) as error:
                 raise AuditError(f"cannot read the access log {self.path}: {error}") from error
-        return found is not None or json.loads(first).get("after_log") == head.log
+        return found is not None or parsed(first).get("after_log") == head.log
 
     def close(self) -> None:
         """Close the file. Harmless when repeated."""

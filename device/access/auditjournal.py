@@ -98,7 +98,10 @@ def _why_not(entry: dict[str, Any], grant: tuple[str, int] | None, used: bool) -
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        return 0.0
 
 
 def _moment(entry: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from device.jsontext import parsed
+
 FORMAT = b"sereno-audit-1"
 """First field of what is hashed: another form of record can never be taken for this one."""
 GENESIS = bytes(32)
@@ -47,7 +49,7 @@ class AuditRecord:
     def content(self) -> dict[str, Any]:
         """The body as a dict; empty where it is no JSON object (a record that was tampered with)."""
         try:
-            content = json.loads(self.body)
+            content = parsed(self.body)
         except ValueError:
             return {}
         return content if isinstance(content, dict) else {}
@@ -92,13 +94,13 @@ class Head:
     def from_json(cls, text: str) -> Head:
         """Read what `to_json` wrote. Raises ValueError."""
         try:
-            values = json.loads(text)
+            values = parsed(text)
             head = cls(
                 str(values["log"]),
                 int(values["seq"]),
                 *(bytes.fromhex(values[key]) for key in ("hash", "signature", "public_key")),
             )
-        except (KeyError, TypeError, OverflowError, RecursionError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not an anchor: {error}") from error
         if not _LOG.fullmatch(head.log) or not 0 < head.seq < 2**63:
             raise ValueError("not an anchor: no name of a log, or no number of a record")

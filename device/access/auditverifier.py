@@ -32,7 +32,7 @@ def verify(folder: str = ".", anchor: str = "") -> tuple[int, str]:
             why = problem(record := json.loads(line), number, hashes[-1], key)
         except InvalidSignature:
             why = "it was edited or added: this key has not signed it"
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             why = f"it is no record: {error!r}"
         if why:
             return 1, f"record {number}: {why}"

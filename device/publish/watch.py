@@ -18,6 +18,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from device.config import Mqtt
 from device.errors import InputError
+from device.jsontext import parsed
 from device.publish.connection import Connection, ConnectionFailed, address, tls_context
 from device.publish.messages import Topics
 
@@ -50,7 +51,7 @@ class Printer:
             self._availability(topic, payload)
             return
         try:
-            message = json.loads(payload)
+            message = parsed(payload)
             readable = self._decision if topic.endswith("/door/access") else self._readable
             line = json.dumps(message, ensure_ascii=False) if self._as_json else readable(topic, message)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):

@@ -294,6 +294,14 @@ def test_fail__several_things_at_once() -> None:
         assert found.seq <= same + 1 or found.how == "reordered", (same, found)
 
 
+@pytest.mark.parametrize("body", ["[" * 200_000, '{"n":' + "9" * 5000 + "}", "no JSON", "[]"])
+def test_ok__a_record_whose_body_was_made_nonsense_is_read_as_an_empty_one(body: str) -> None:
+    assert replace(GOOD[3], body=body).content == {}
+    finding = check([*GOOD[:3], replace(GOOD[3], body=body), *GOOD[4:]])
+    assert finding is not None
+    assert (finding.how, finding.seq) == ("edited", 4)
+
+
 def test_fail__nothing_left() -> None:
     found = check([])
     assert found is not None

@@ -123,9 +123,16 @@ def test_fail__messages_of_others_are_passed_over(broker: Mosquitto, caplog: pyt
     watcher = Watcher(broker.port, count=1)
     assert eventually(lambda: "sereno-watch" in broker.log())
     time.sleep(0.2)
-    for payload in ("no json", "[]", '{"type": "new"}', '{"type": "new", "after": {"camera": 1, "end_time": "x"}}'):
+    nested = "[" * 200_000
+    for payload in (
+        "no json",
+        nested,
+        "[]",
+        '{"type": "new"}',
+        '{"type": "new", "after": {"camera": 1, "end_time": "x"}}',
+    ):
         paho_publish.single("sereno/porch/events", payload, qos=1, hostname="127.0.0.1", port=broker.port)
-    assert eventually(lambda: caplog.text.count("passed over") == 4)
+    assert eventually(lambda: caplog.text.count("passed over") == 5)
     assert watcher.text == ""
     watcher.stop.set()
 
