@@ -49,6 +49,10 @@ class Source(Protocol):
     def loop(self) -> bool:
         """Of a recording: whether it starts again at its end."""
 
+    @property
+    def queued(self) -> bool:
+        """Whether pictures may have waited on their way here, as over a network."""
+
     def open(self) -> None:
         """Open it, so far that the first picture is certain.
 

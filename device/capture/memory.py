@@ -19,6 +19,7 @@ class MemorySource:
     """
 
     live = False
+    queued = False
 
     def __init__(self, images: Iterable[Image], fps: float = 10.0, *, loop: bool = False) -> None:
         self.loop = loop

@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import stat
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,6 +90,7 @@ class DeviceSource(_Capture):
 
     live = True
     loop = False
+    queued = False
 
     def __init__(self, device: str, width: int, height: int, read_timeout_s: float = 10.0) -> None:
         super().__init__()
@@ -156,6 +156,7 @@ class StreamSource(_Capture):
 
     live = True
     loop = False
+    queued = True
 
     def __init__(self, url: str, read_timeout_s: float = 10.0, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
         super().__init__()
@@ -168,7 +169,6 @@ class StreamSource(_Capture):
     def open(self) -> None:
         """See `Source`."""
         self._require_answer()
-        began = time.monotonic()
         open_ms, read_ms = (int(seconds * 1000) for seconds in self._timeouts)
         options = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -183,10 +183,6 @@ class StreamSource(_Capture):
                 f"{self.description} answers but sends no video that can be read: "
                 "check the path, the user name and the password"
             )
-        # What came while FFmpeg looked at the stream would come first, and show what is over.
-        opened = time.monotonic()
-        while time.monotonic() - opened < opened - began:
-            self.grab()
 
     def grab(self) -> float | None:
         """See `Source`."""
@@ -231,6 +227,7 @@ class VideoFileSource(_Capture):
     """
 
     live = False
+    queued = False
 
     def __init__(self, path: Path, *, loop: bool = False) -> None:
         super().__init__()

@@ -93,31 +93,42 @@ class Punctuality:
     old as the pause.
     """
 
-    def __init__(self) -> None:
-        self.restart()
+    def __init__(self, now: float = 0.0) -> None:
+        """`now`: see `restart`."""
+        self.restart(now)
 
-    def restart(self) -> None:
-        """The source was opened anew."""
-        self._last: float | None = None
+    def restart(self, now: float) -> None:
+        """The source was opened anew, and that is done `now`."""
+        self._last = now
         self._promptest = math.inf
+        self._mark = (now, math.inf)
+        self.settled = False
+        """Whether pictures with times have stopped coming faster than they were taken, so that the promptest is one of
+        the present."""
 
     def late_s(self, now: float, taken: float | None) -> float:
         """Seconds by which a picture may be late that comes `now` and was taken at `taken` on its own clock; infinite
         where that clock has jumped ahead."""
-        pause = 0.0 if self._last is None else now - self._last
-        self._last = now
+        pause, self._last = now - self._last, now
         if taken is None:
             return pause
-        delay = now - taken
-        if delay < self._promptest - JUMP_S < math.inf:
+        delay, first = now - taken, self._promptest == math.inf
+        if delay < self._promptest - JUMP_S and not first:
             return math.inf
         self._promptest = min(self._promptest + DRIFT * pause, delay)
-        return delay - self._promptest
+        since, then = self._mark
+        if now - since >= SETTLING_S:
+            self.settled = self.settled or then - self._promptest < FALL_S
+            self._mark = (now, self._promptest)
+        # Of the first one nobody knows how late it is; but no more than the time in which nothing came.
+        return pause if first else delay - self._promptest
 
 
 DRIFT = 5e-4
 """Of two clocks against each other, at most: five times what quartz does."""
 JUMP_S = 1.0
+SETTLING_S, FALL_S = 1.0, 0.1
+"""Pictures that come a tenth faster than they were taken, over a second, are a backlog."""
 
 
 @dataclass

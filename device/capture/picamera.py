@@ -31,6 +31,7 @@ class PicameraSource:
     """
 
     live = True
+    queued = False
     loop = False
 
     def __init__(

@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 GRACE_S = 5.0
 """A call that hangs so much longer than it may is not coming back: the time-outs inside the sources come first."""
+CATCH_UP = 3.0
+"""What gathered on the network while a source was opened has come after so many times as long, if it comes a third
+faster than it was taken."""
 OPENING_S = 20.0
 """Opening may take so long before it counts as a hang: a camera on the network is given 8 s, and a first picture."""
 
@@ -85,6 +88,7 @@ class Reader:
         self._freeze = FreezeWatch()
         self._stale_s = stale_s
         self._punctuality = Punctuality()
+        self._present_from = 0.0
         self._backoff = Backoff()
         self._opened: Source | None = None
         self._session: _Session | None = None
@@ -194,7 +198,9 @@ class Reader:
             if not opened:
                 self._call(session, "opening it", source.open)
                 self._freeze.restart(self._clock.monotonic())
-                self._punctuality.restart()
+                ready = self._clock.monotonic()
+                self._punctuality.restart(ready)
+                self._present_from = ready + CATCH_UP * session.took_s
             self._pump(session)
         except EndOfSource:
             source.close()
@@ -218,6 +224,8 @@ class Reader:
             time_s, wall = self._clock.monotonic(), self._clock.wall()
             if source.live:
                 late_s = self._lateness(source, time_s, presented_s)
+                if self._catches_up(source, time_s, presented_s):
+                    continue
                 time_s, wall = time_s - late_s, wall - late_s
             elif presented_s is not None:
                 time_s, wall = self._timeline.place(presented_s, time_s, wall)
@@ -234,6 +242,12 @@ class Reader:
                 "machine does not keep up with its size and rate"
             )
         return late_s if taken is not None and self._stale_s is not None else 0.0
+
+    def _catches_up(self, source: Source, now: float, taken: float | None) -> bool:
+        """Whether what comes may have gathered while the source was opened."""
+        if self._stale_s is None or not source.queued:
+            return False
+        return now < self._present_from if taken is None else not self._punctuality.settled
 
     def _deliver(self, session: _Session, frame: Frame) -> None:
         if self._over(session):

@@ -52,6 +52,7 @@ class StillsSource:
     """
 
     live = False
+    queued = False
 
     def __init__(self, paths: Sequence[Path], fps: float, *, loop: bool = False) -> None:
         self.loop = loop
@@ -112,6 +113,7 @@ class ClipsSource:
     """
 
     live = False
+    queued = False
 
     def __init__(self, paths: Sequence[Path], *, loop: bool = False) -> None:
         self.loop = loop

@@ -28,6 +28,7 @@ class SceneSource:
     """
 
     live = False
+    queued = False
     loop = False
     description = "a drawn scene, as there is neither a camera nor footage"
 

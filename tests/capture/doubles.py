@@ -49,6 +49,7 @@ class ScriptedSource:
     """
 
     live = True
+    queued = False
     loop = False
     description = "a scripted camera"
 

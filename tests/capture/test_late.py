@@ -51,6 +51,30 @@ def test_ok__after_a_pause_of_the_network_only_the_present_is_shown(
     assert max(wrong) < 0.5
 
 
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_ok__a_pause_while_the_camera_is_opened_does_not_make_the_past_present(
+    make_reader: MakeReader, camera: LateCamera, share: float
+) -> None:
+    """In the midst of FFmpeg's look at the stream, and in that of what gathered meanwhile."""
+    alone = StreamSource(camera.url, 5, 8)
+    began = time.monotonic()
+    alone.open()
+    opening_s = time.monotonic() - began
+    alone.close()
+    reader = make_reader(StreamSource(camera.url, 8, 8), stale_s=STALE_S, fps=20)
+    reader.start()
+    time.sleep(2 * share * opening_s)
+    camera.paused.set()
+    time.sleep(3)
+    camera.paused.clear()
+    ages = []
+    while len(ages) < 30:
+        frame = reader.take(PATIENCE_S)
+        assert frame is not None
+        ages.append(time.monotonic() - camera.taken[number_of(frame.image)])
+    assert max(ages) < STALE_S + 0.5
+
+
 def test_ok__a_short_pause_is_borne_and_each_picture_has_its_own_time(make_reader: MakeReader) -> None:
     camera = RtspCamera()
     reader = make_reader(StreamSource(camera.url, 5, 8), stale_s=STALE_S, fps=20)
@@ -114,7 +138,7 @@ def test_ok__a_machine_that_does_not_keep_up_falls_behind_and_is_told() -> None:
 
 def test_fail__a_clock_that_jumps_ahead_or_back_proves_nothing() -> None:
     for jump in (-30.0, 30.0):
-        punctuality = Punctuality()
+        punctuality = Punctuality(10.0)
         assert punctuality.late_s(10.0, 100.0) == 0
         assert punctuality.late_s(10.1, 100.1) == pytest.approx(0)
         assert punctuality.late_s(10.2, 100.2 + jump) > 1
