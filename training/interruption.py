@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 from training.runs import Run
@@ -54,9 +55,14 @@ class Interruption:
         if self.asked:
             raise self._stopped("stopped at once")
         self.asked = True
-        self._run.log.info("stopping as soon as the step or checkpoint in hand is done; once more stops at once")
+        self._say("stopping as soon as the step or checkpoint in hand is done; once more stops at once")
 
     def _stopped(self, how: str) -> Stopped:
         sentence = f"{how}; go on with: {self._run.again}"
-        self._run.log.info("%s", sentence)
+        self._say(sentence)
         return Stopped(sentence)
+
+    def _say(self, sentence: str) -> None:
+        # A signal may come while something is being written, and Python refuses to write into the same stream then.
+        with suppress(RuntimeError):
+            self._run.log.info("%s", sentence)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from training.interruption import Interruption, Stopped
+from training.runs import Run
+
 TRAINING = """
 import sys, threading
 from pathlib import Path
@@ -74,3 +77,18 @@ def begin(run: Path, how: str) -> subprocess.Popen[str]:
     for _ in range(2):
         assert process.stdout.readline() == "writing\n"
     return process
+
+
+def test_ok__a_signal_in_the_midst_of_a_line_of_the_log_stops_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tmp_path / "run", {"family": "cnn"}, resume=False)
+
+    def busy(*_: object) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    with Interruption(run):
+        signal.raise_signal(signal.SIGINT)
+        monkeypatch.setattr(run.log, "info", busy)
+        with pytest.raises(Stopped, match="stopped at once"):
+            signal.raise_signal(signal.SIGINT)
