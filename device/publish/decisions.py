@@ -48,7 +48,8 @@ class DecisionFeed:
         told, of = outbox.told_record, outbox.told_log
         same = told is not None and of in ("", witness.log)
         self._told = min(told, newest) if told is not None and same else newest
-        if told is not None and same and told > newest:
+        # What an earlier version told bears no name: that may have been a log before this one.
+        if told is not None and of == witness.log and told > newest:
             witness.lacks(told, newest)
         if (told, of) != (self._told, witness.log):
             outbox.start_at(self._told, witness.log)
