@@ -37,6 +37,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def lfw(shared_data: Path) -> Path:
+    """Photos of people by name; those that the embedder was trained on, never the test's."""
+    folder = shared_data / "lfw" / "train"
+    if not folder.is_dir():
+        pytest.skip(f"no photos of people at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shapes_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a tiny classifier: its photos beside it, its bundles in it, made by an unchanged checkout.
 

@@ -1,4 +1,4 @@
-"""Real detectors, a real face, and keepers of a mock lock."""
+"""Real detectors, a real face, keepers of a mock lock, and a gallery of made-up people."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from device.access.face_detector import FaceDetector
+from device.access.gallery import Gallery
 from device.access.keeper.settings import KeeperSettings
 from device.access.keeperlink import KeeperLink
 from device.datatypes import Image
 from tests import facemodels
+from tests.access.galleryhouse import KEY, MODEL
 from tests.access.mocklock import PIN
 
 
@@ -56,3 +58,17 @@ def opened(journal_path: Path) -> Iterator[Callable[..., KeeperLink]]:
     yield open_link
     for link in links:
         link.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the gallery."""
+    return tmp_path / "state" / "gallery.db"
+
+
+@pytest.fixture
+def gallery(path: Path) -> Iterator[Gallery]:
+    """An empty one."""
+    opened = Gallery.open(path, KEY, MODEL, create=True)
+    yield opened
+    opened.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +17,6 @@ from device.errors import ConfigError, InputError
 from tests.access.galleryhouse import KEY, MODEL, add, photos, unit
 
 OTHER_MODEL = "b" * 64
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "gallery.db"
-
-
-@pytest.fixture
-def gallery(path: Path) -> Iterator[Gallery]:
-    opened = Gallery.open(path, KEY, MODEL, create=True)
-    yield opened
-    opened.close()
 
 
 def all_bytes(folder: Path) -> bytes:

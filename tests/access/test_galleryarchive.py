@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,9 @@ from device.access.gallery import Gallery
 from device.access.galleryarchive import FORMAT, read_archive, write_archive
 from device.access.sealing import Seal
 from device.errors import InputError
-from tests.access.galleryhouse import KEY, MODEL, add
+from tests.access.galleryhouse import MODEL, add
 
 SECRET = b"s" * 32
-
-
-@pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    opened = Gallery.open(tmp_path / "state" / "gallery.db", KEY, MODEL, create=True)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,6 @@ from device.errors import InputError
 from tests.access.galleryhouse import KEY, MODEL, add, unit
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "gallery.db"
-
-
-@pytest.fixture
-def gallery(path: Path) -> Iterator[Gallery]:
-    opened = Gallery.open(path, KEY, MODEL, create=True)
-    yield opened
-    opened.close()
 
 
 def _schema(path: Path, pragma: str) -> None:

@@ -31,14 +31,6 @@ def face_models(embedder: Path, detectors: Path, monkeypatch: pytest.MonkeyPatch
     return embedder
 
 
-@pytest.fixture(scope="session")
-def lfw(shared_data: Path) -> Path:
-    folder = shared_data / "lfw" / "train"
-    if not folder.is_dir():
-        pytest.skip(f"no photos of people at {folder}")
-    return folder
-
-
 @pytest.fixture
 def db(tmp_path: Path, face_models: Path) -> Path:
     """Where a gallery may be made; the models are where commands look for them."""

@@ -19,13 +19,18 @@ def users(folder: Path, *arguments: str, given: str = PASSWORD) -> Result:
     return CliRunner().invoke(program, ["users", *arguments, "--config", str(config)], input=given)
 
 
-def test_ok__acts_upon_a_doors_users_are_on_record(tmp_path: Path) -> None:
-    door = tmp_path / "door.yaml"
+def door_config(folder: Path) -> Path:
+    door = folder / "door.yaml"
     door.write_text(
         "device: {role: door}\ncameras: [{id: front, source: demo}]\ndoor: {lock: {driver: mock}}\n"
-        f"storage: {{path: {tmp_path / 'state'}}}\n",
+        f"storage: {{path: {folder / 'state'}}}\n",
         "utf-8",
     )
+    return door
+
+
+def test_ok__acts_upon_a_doors_users_are_on_record(tmp_path: Path) -> None:
+    door = door_config(tmp_path)
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(program, ["users", *arguments, "--config", str(door)], input=PASSWORD)
@@ -61,12 +66,7 @@ def test_ok__acts_upon_a_doors_users_are_on_record(tmp_path: Path) -> None:
 
 def test_ok__the_first_user_and_programs_keys_are_on_record(tmp_path: Path) -> None:
     """Neither password nor key is in the log; what a store that has users declines to do is not on record."""
-    door = tmp_path / "door.yaml"
-    door.write_text(
-        "device: {role: door}\ncameras: [{id: front, source: demo}]\ndoor: {lock: {driver: mock}}\n"
-        f"storage: {{path: {tmp_path / 'state'}}}\n",
-        "utf-8",
-    )
+    door = door_config(tmp_path)
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(program, [*arguments, "--config", str(door)])

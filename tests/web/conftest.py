@@ -117,15 +117,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 @pytest.fixture(scope="session")
-def lfw(shared_data: Path) -> Path:
-    """Photos of people by name; those that the embedder was trained on, never the test's."""
-    folder = shared_data / "lfw" / "train"
-    if not folder.is_dir():
-        pytest.skip(f"no LFW at {folder}")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def known(lfw: Path) -> dict[str, list[Image]]:
     """Three people, four photos each: the last is for asking, the others are enrolled."""
     return doorhouse.read(doorhouse.of_people(lfw, 3, 4))
